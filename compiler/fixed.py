@@ -1,0 +1,137 @@
+"""The fixed-point graph: what a network is after quantisation, in integers.
+
+The compiler lowers it to the machine, the NumPy reference executes it as `docs/arithmetic.md`
+says, and a program file carries it. It holds data and checks, no execution.
+
+Tensors are maps in (channels, rows, columns) order, one image at a time; a vector of K values is
+(K, 1, 1). Real value = integer * 2**-fraction.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+__all__ = ["Convolution", "Elementwise", "FixedGraph", "Lookup", "LookupTable", "Node", "Pool",
+           "Reshape", "Tensor"]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor's shape (channels, rows, columns) and binary point."""
+
+    name: str
+    shape: tuple[int, int, int]
+    fraction: int
+
+    @property
+    def size(self):
+        """Number of samples."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+
+@dataclass(frozen=True)
+class LookupTable:
+    """A function of one sample, as the mapper computes it; see docs/arithmetic.md, "Mapper".
+
+    ``a`` and ``b`` hold signed 16-bit, ``c`` signed 32-bit values, one a segment in use.
+    """
+
+    low: int
+    high: int
+    origin: int
+    logarithmic: bool
+    segment_shift: int
+    square_shift: int
+    shift: int
+    a: tuple[int, ...]
+    b: tuple[int, ...]
+    c: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the graph.
+    inputs : tuple of str
+        Tensors read.
+    output : str
+        Tensor made.
+    layer : str
+        Name of the user's layer that errors and reports give.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    layer: str
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Node):
+    """Correlation, summed over input maps, plus bias, requantised by a shift a map.
+
+    weights: int (maps, input maps / groups, R, C), 16 bits; bias: int (maps,), in units of the
+    accumulator (input fraction + weight fraction); shift: int (maps,), 0 to 35. stride: (rows,
+    columns); padding: (top, left, bottom, right), zeros; groups divide both map counts.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    shift: np.ndarray
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    groups: int = 1
+
+
+@dataclass(frozen=True)
+class Lookup(Node):
+    """A function applied to every sample; ``function`` is its name for people."""
+
+    function: str
+    table: LookupTable
+
+
+@dataclass(frozen=True)
+class Pool(Node):
+    """Max or average over windows, map by map; see docs/arithmetic.md, "Average pooling"."""
+
+    kind: str
+    window: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    count_include_pad: bool = False
+
+
+@dataclass(frozen=True)
+class Elementwise(Node):
+    """Operator add (later sub, mul, ...) on two tensors of one shape, aligned by left shifts."""
+
+    operation: str
+    shift_a: int
+    shift_b: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class Reshape(Node):
+    """The same samples in the same order under another shape."""
+
+
+@dataclass(frozen=True)
+class FixedGraph:
+    """Nodes in an order in which each tensor is made before it is read.
+
+    ``inputs`` and ``outputs`` name tensors; these names are the ONNX names. ``input_shapes`` and
+    ``output_shapes`` give the ONNX shape of each (batch of 1 included), for the host.
+    """
+
+    nodes: tuple[Node, ...]
+    tensors: dict[str, Tensor]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    output_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)

@@ -1,0 +1,94 @@
+"""AXI4 as streams: the signatures that masters, the interconnect and the top level share.
+
+Source: AMBA AXI and ACE Protocol Specification, ARM IHI 0022, chapters A2 to A5 (AXI4) and B1
+(AXI4-Lite). Every burst is INCR with beats as wide as the bus; addresses are byte addresses.
+"""
+
+from amaranth.hdl import unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["OKAY", "SLVERR", "AddressLayout", "AxiSignature", "LiteSignature", "ReadDataLayout",
+           "ReadMaster", "WriteDataLayout", "WriteMaster"]
+
+#: Response codes.
+OKAY, SLVERR = 0, 2
+
+
+class AddressLayout(data.StructLayout):
+    """A burst: byte address of its first beat, and its beats less one."""
+
+    def __init__(self):
+        super().__init__({"address": unsigned(32), "length": unsigned(8)})
+
+
+class ReadDataLayout(data.StructLayout):
+    """One beat read; ``last`` marks the end of its burst, ``response`` 0 is OKAY."""
+
+    def __init__(self, data_width):
+        super().__init__({"data": unsigned(data_width), "response": unsigned(2),
+                          "last": unsigned(1)})
+
+
+class WriteDataLayout(data.StructLayout):
+    """One beat to write, a strobe bit a byte; ``last`` marks the end of its burst."""
+
+    def __init__(self, data_width):
+        super().__init__({"data": unsigned(data_width), "strobe": unsigned(data_width // 8),
+                          "last": unsigned(1)})
+
+
+class ReadMaster(wiring.Signature):
+    """Read half of a master: bursts out on ``ar``, their beats back, in order, on ``r``."""
+
+    def __init__(self, data_width):
+        self.data_width = data_width
+        super().__init__({
+            "ar": Out(stream.Signature(AddressLayout())),
+            "r": In(stream.Signature(ReadDataLayout(data_width))),
+        })
+
+
+class WriteMaster(wiring.Signature):
+    """Write half of a master: bursts on ``aw``, beats on ``w``, one response a burst on ``b``."""
+
+    def __init__(self, data_width):
+        self.data_width = data_width
+        super().__init__({
+            "aw": Out(stream.Signature(AddressLayout())),
+            "w": Out(stream.Signature(WriteDataLayout(data_width))),
+            "b": In(stream.Signature(unsigned(2))),
+        })
+
+
+class AxiSignature(wiring.Signature):
+    """AXI4 master port with the standard's signal names, for the top level."""
+
+    def __init__(self, data_width, id_width):
+        members = {}
+        for channel in ("aw", "ar"):
+            members |= {
+                f"{channel}id": Out(id_width), f"{channel}addr": Out(32),
+                f"{channel}len": Out(8), f"{channel}size": Out(3), f"{channel}burst": Out(2),
+                f"{channel}lock": Out(1), f"{channel}cache": Out(4), f"{channel}prot": Out(3),
+                f"{channel}valid": Out(1), f"{channel}ready": In(1)}
+        members |= {
+            "wdata": Out(data_width), "wstrb": Out(data_width // 8), "wlast": Out(1),
+            "wvalid": Out(1), "wready": In(1),
+            "bid": In(id_width), "bresp": In(2), "bvalid": In(1), "bready": Out(1),
+            "rid": In(id_width), "rdata": In(data_width), "rresp": In(2), "rlast": In(1),
+            "rvalid": In(1), "rready": Out(1)}
+        super().__init__(members)
+
+
+class LiteSignature(wiring.Signature):
+    """AXI4-Lite master port with the standard's signal names and a 32-bit data bus."""
+
+    def __init__(self, address_width):
+        super().__init__({
+            "awaddr": Out(address_width), "awprot": Out(3), "awvalid": Out(1), "awready": In(1),
+            "wdata": Out(32), "wstrb": Out(4), "wvalid": Out(1), "wready": In(1),
+            "bresp": In(2), "bvalid": In(1), "bready": Out(1),
+            "araddr": Out(address_width), "arprot": Out(3), "arvalid": Out(1), "arready": In(1),
+            "rdata": In(32), "rresp": In(2), "rvalid": In(1), "rready": Out(1),
+        })
