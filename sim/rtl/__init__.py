@@ -1,0 +1,1 @@
+"""Simulation of the generated Verilog: build cache, compiled machine, cocotb runner, lint."""
