@@ -1,0 +1,153 @@
+"""Files of the command: arrays in, results out, never a half-written output."""
+
+import os
+import shutil
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["FileError", "read_arrays", "replacing", "write_arrays", "write_texts"]
+
+
+class FileError(Exception):
+    """A file that is missing, of the wrong kind or damaged; the message names it."""
+
+
+@contextmanager
+def replacing(path):
+    """Give a temporary path beside `path` that takes its place when the block succeeds.
+
+    Parameters
+    ----------
+    path : path-like
+        File to make. If the block raises, it stays as it was.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write; it has the suffix of `path`.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file to write")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner can read; results are ordinary files.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def read_arrays(path, names=()):
+    """Read named arrays from a ``.npz`` file, or one array from a ``.npy`` file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    names : sequence of str
+        Names that the reader expects. A ``.npy`` file is taken for the only one.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The arrays by name.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read, holds Python objects, or is a ``.npy`` file while not exactly one
+        name is expected.
+    """
+    path = Path(path)
+    try:
+        # Pickled objects could run code; arrays of numbers need none.
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.lib.npyio.NpzFile):
+                return {name: content[name] for name in content.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, NotImplementedError) as error:
+        raise FileError(f"{path}: not a file of NumPy arrays ({error}); write it with "
+                        f"numpy.savez (.npz) or numpy.save (.npy)") from error
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
+    if len(names) != 1:
+        raise FileError(f"{path}: a single array, but {len(names)} are expected "
+                        f"({', '.join(names)}); write them by name with numpy.savez")
+    return {names[0]: content}
+
+
+def write_arrays(path, arrays):
+    """Write named arrays as a compressed ``.npz`` file, all or nothing.
+
+    Parameters
+    ----------
+    path : path-like
+        File to make.
+    arrays : dict of str to numpy.ndarray
+        The arrays by name.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        # A dict of keywords would clash for a tensor called "file": write the members one by one.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+
+
+def write_texts(folder, texts):
+    """Write text files into a folder, made when missing; none of them if one fails.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where they go.
+    texts : dict of str to str
+        Text of each file by name.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+
+    Raises
+    ------
+    OSError
+        If they cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+    try:
+        for name, text in texts.items():
+            (staging / name).write_text(text)
+        for name in texts:
+            (staging / name).replace(folder / name)
+    finally:
+        shutil.rmtree(staging)
+    return [folder / name for name in texts]
