@@ -16,8 +16,8 @@ from amaranth.lib import data
 from .target import Target
 
 __all__ = ["ADDRESS_WIDTH", "DELAY", "FIFO_MODES", "KINDS", "LOOPS", "NO_SOURCE", "OFFSET_BITS",
-           "OPERATIONS", "PARAMETER_SLOTS", "RELATIONS", "SINKS", "SOURCES", "UNIT_BITS", "Register",
-           "Unit", "dma_units", "node_units", "tile_units"]
+           "OPERATIONS", "PARAMETER_SLOTS", "RELATIONS", "SINKS", "SOURCES", "UNIT_BITS",
+           "Register", "Unit", "dma_units", "node_units", "tile_units"]
 
 #: Bits of a unit number and of a word offset within a unit.
 UNIT_BITS, OFFSET_BITS = 4, 10

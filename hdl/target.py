@@ -207,7 +207,7 @@ class Target:
         return self.dma_tiles.index(tile) if tile in self.dma_tiles else None
 
     def neighbour(self, tile, direction):
-        """Return the tile next to ``tile`` in direction ``"n"``, ``"e"``, ``"s"`` or ``"w"``, or None."""
+        """Return the tile beside ``tile``, or None over the edge; directions are n, e, s, w."""
         row, column = divmod(tile, self.columns)
         down, right = {"n": (-1, 0), "e": (0, 1), "s": (1, 0), "w": (0, -1)}[direction]
         row, column = row + down, column + right

@@ -1,0 +1,76 @@
+"""One Verilog module per distinct component, instantiated many times.
+
+Amaranth writes a module for every instance; a grid of equal tiles would be written, and compiled
+by simulators and synthesis tools, once a tile. Components that contain others therefore ask a
+`Library` for them: `Inline` hands out the component itself (for Amaranth's simulator), `Modules`
+an instance of a module that it remembers and writes once.
+"""
+
+from amaranth.hdl import ClockSignal, DomainRenamer, Instance, ResetSignal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+__all__ = ["Inline", "Library", "ModuleInstance", "Modules"]
+
+
+class Library:
+    """Where a component gets the components it contains."""
+
+    def get(self, name, make, *, domain="sync"):
+        """Return a component equal to ``make()``.
+
+        Parameters
+        ----------
+        name : str
+            Module name; the same for equal components only.
+        make : callable
+            Makes the component.
+        domain : str
+            Clock domain the component runs in.
+        """
+        raise NotImplementedError
+
+
+class Inline(Library):
+    """Hands out the components themselves."""
+
+    def get(self, name, make, *, domain="sync"):
+        return make() if domain == "sync" else DomainRenamer(domain)(make())
+
+
+class Modules(Library):
+    """Hands out instances and keeps one component a name, in ``components``."""
+
+    def __init__(self):
+        self.components = {}
+
+    def get(self, name, make, *, domain="sync"):
+        if name not in self.components:
+            self.components[name] = make()
+        return ModuleInstance(name, self.components[name].signature, domain=domain)
+
+
+class ModuleInstance(wiring.Component):
+    """An instance of a module that is written elsewhere, with the ports of a component.
+
+    Parameters
+    ----------
+    name : str
+        Module name.
+    signature : wiring.Signature
+        The component's; port names are its paths joined by ``__``, as Amaranth writes them.
+    domain : str
+        Clock domain that drives ``clk`` and ``rst``.
+    """
+
+    def __init__(self, name, signature, *, domain="sync"):
+        self.module = name
+        self.domain = domain
+        super().__init__(signature)
+
+    def elaborate(self, platform):
+        ports = {"i_clk": ClockSignal(self.domain), "i_rst": ResetSignal(self.domain)}
+        for path, member, value in self.signature.flatten(self):
+            direction = "i" if member.flow is In else "o"
+            ports[f"{direction}_{'__'.join(map(str, path))}"] = Value.cast(value)
+        return Instance(self.module, **ports)

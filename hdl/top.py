@@ -1,0 +1,121 @@
+"""The whole machine: grid, DMA ports, interconnect and control, behind plain AXI ports."""
+
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, ResetSignal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+from amaranth.utils import bits_for
+
+from .axi import AxiSignature, LiteSignature
+from .control.control import Control
+from .dma.interconnect import Interconnect
+from .dma_node import DmaNode, node_kind
+from .grid import Grid
+from .hierarchy import Inline
+
+__all__ = ["HOST_ADDRESS_WIDTH", "Top"]
+
+#: Bits of a byte address on the host port.
+HOST_ADDRESS_WIDTH = 12
+
+
+def _flat(prefix, signature):
+    """Return the members of a signature under standard names, such as ``m_axi_araddr``."""
+    return {f"{prefix}_{name}": member for name, member in signature.members.items()}
+
+
+class Top(wiring.Component):
+    """A NeuFlow machine.
+
+    Parameters
+    ----------
+    target : Target
+        The machine.
+    library : Library
+        Where its parts come from.
+
+    Members
+    -------
+    m_axi_* : AXI4 master
+        External memory; ``target.data_width`` bits, 32-bit byte addresses.
+    s_axil_* : AXI4-Lite slave
+        Host registers, see `hdl.control.host_registers`; 32 bits, 12-bit byte addresses.
+    """
+
+    def __init__(self, target, *, library=None):
+        self.target = target
+        self.library = library or Inline()
+        # Read masters: the ports, the convolvers' weights, the configuration loader, the CPU.
+        self.readers = target.ports + len(target.convolvers) + 2
+        self.writers = target.ports + 1
+        self.memory = AxiSignature(target.data_width, bits_for(self.readers - 1))
+        self.host = LiteSignature(HOST_ADDRESS_WIDTH).flip()
+        super().__init__(_flat("m_axi", self.memory) | _flat("s_axil", self.host))
+
+    def elaborate(self, platform):
+        m = Module()
+        # An abort resets the tiles: whatever stood in a stream is gone.
+        m.domains.grid = grid_domain = ClockDomain()
+        control = m.submodules.control = self.library.get("control", lambda: Control(self.target))
+        abort = control.abort
+        m.d.comb += [grid_domain.clk.eq(ClockSignal()), grid_domain.rst.eq(ResetSignal() | abort)]
+        grid = m.submodules.grid = self.library.get(
+            "grid", lambda: Grid(self.target, library=self.library), domain="grid")
+        nodes = [self._dma_node(m, port) for port in range(self.target.ports)]
+        interconnect = m.submodules.interconnect = self.library.get(
+            "interconnect", lambda: Interconnect(self.target, self.readers, self.writers))
+
+        self._configure(m, control, grid, nodes)
+        self._stream(m, grid, nodes)
+        weights = [node.weights_bus for node in self._weight_nodes(nodes)]
+        readers = [*(node.read_bus for node in nodes), *weights, control.loader_read,
+                   control.cpu_read]
+        writers = [*(node.write_bus for node in nodes), control.cpu_write]
+        for bus, slave in zip(readers, interconnect.readers, strict=True):
+            wiring.connect(m, bus, slave)
+        for bus, slave in zip(writers, interconnect.writers, strict=True):
+            wiring.connect(m, bus, slave)
+        self._expose(m, "m_axi", self.memory, interconnect.m_axi)
+        self._expose(m, "s_axil", self.host, control.host)
+        return m
+
+    def _dma_node(self, m, port):
+        weights = self.target.dma_tiles[port] in self.target.convolvers
+        node = self.library.get(
+            node_kind(weights),
+            lambda: DmaNode(self.target, weights=weights, library=self.library))
+        m.submodules[f"port{port}"] = node
+        return node
+
+    def _weight_nodes(self, nodes):
+        return [nodes[self.target.port_of_tile(tile)] for tile in self.target.convolvers]
+
+    def _configure(self, m, control, grid, nodes):
+        """Run the configuration bus through all nodes; gather what they report."""
+        tiles = self.target.tiles
+        bus = control.bus
+        for part in (grid, *nodes):
+            wiring.connect(m, bus, part.bus_i)
+            bus = part.bus_o
+        m.d.comb += [
+            grid.commit.eq(control.commit[:tiles]),
+            *(node.commit.eq(control.commit[tiles + port]) for port, node in enumerate(nodes)),
+            *(node.abort.eq(control.abort) for node in nodes),
+            control.busy.eq(Cat(grid.busy, *(node.busy for node in nodes))),
+            control.saturated.eq(grid.saturated),
+            control.bus_error.eq(Cat(node.error for node in nodes)),
+            control.events.eq(Cat(grid.events, *(node.events for node in nodes))),
+        ]
+
+    def _stream(self, m, grid, nodes):
+        """Join ports and tiles."""
+        for port, node in enumerate(nodes):
+            wiring.connect(m, node.o, grid.i_dma[port])
+            wiring.connect(m, grid.o_dma[port], node.i)
+        for index, node in enumerate(self._weight_nodes(nodes)):
+            wiring.connect(m, node.weights, grid.weights[index])
+
+    def _expose(self, m, prefix, signature, inner):
+        """Join the top's flat ports to the interface of a part."""
+        for name, member in signature.members.items():
+            outer, port = getattr(self, f"{prefix}_{name}"), getattr(inner, name)
+            m.d.comb += outer.eq(port) if member.flow is Out else port.eq(outer)
