@@ -1,0 +1,1 @@
+"""Golden models, straight from docs/arithmetic.md, on Python integers."""
