@@ -1,0 +1,135 @@
+"""Configuration network: registered hops that carry words to nodes, and the registers of a node."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .memory_write import MemoryWrite
+from .registers import OFFSET_BITS, UNIT_BITS, Unit
+from .target import MAX_NODES
+
+__all__ = ["CLEAR_UNIT", "ConfigBus", "ConfigNode"]
+
+#: A word for this unit sets all shadow registers of a node to 0; no packet may name it.
+CLEAR_UNIT = (1 << UNIT_BITS) - 1
+
+
+class ConfigBus(wiring.Signature):
+    """Words on their way to the nodes; nothing waits.
+
+    Members
+    -------
+    valid : Out(1)
+        A word stands on the bus in this cycle.
+    mask : Out(32)
+        The nodes it is for: bit 0 the next one on the chain, bit 1 the one after it.
+    unit : Out(4)
+        Unit of the node.
+    offset : Out(10)
+        Word of the unit.
+    data : Out(32)
+        The word.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "valid": Out(1), "mask": Out(MAX_NODES), "unit": Out(UNIT_BITS),
+            "offset": Out(OFFSET_BITS), "data": Out(32)})
+
+
+class ConfigNode(wiring.Component):
+    """Registers of one node: a hop of the network, shadow and active values.
+
+    A word on ``bus_i`` leaves on ``bus_o`` one cycle later, its mask shifted right by one. Where
+    bit 0 of the mask is set it is also in the shadow register (or on the memory's write port) two
+    cycles later. In the second cycle after ``commit`` all shadow values are active and ``start`` is
+    high. Throughput: a word a cycle.
+
+    Parameters
+    ----------
+    units : iterable of Unit
+        The node's units, such as the values of `hdl.registers.node_units`.
+
+    Members
+    -------
+    bus_i : In(ConfigBus)
+    bus_o : Out(ConfigBus)
+        To the next node.
+    commit : In(1)
+        One cycle high: make the shadow values active.
+    start : Out(1)
+        High for one cycle, the first with the new active values.
+    <unit> : Out(unit.layout)
+        Active values of each unit of registers.
+    <unit> : Out(MemoryWrite)
+        For each memory unit the words for its shadow bank.
+
+    Raises
+    ------
+    TypeError
+        If an item of ``units`` is not a Unit.
+    ValueError
+        If two units have one name or number, or one has that of something else in the node.
+
+    Source: docs/architecture.md, "Units, configuration and commit".
+    """
+
+    def __init__(self, units):
+        self.units = tuple(units)
+        members = {"bus_i": In(ConfigBus()), "bus_o": Out(ConfigBus()),
+                   "commit": In(1), "start": Out(1)}
+        numbers = {CLEAR_UNIT: "the word that clears a node"}
+        for unit in self.units:
+            if not isinstance(unit, Unit):
+                raise TypeError(f"Units must be of class Unit, not {unit!r}")
+            if unit.name in members:
+                raise ValueError(f"Unit must not be called {unit.name!r}: the node has a port of "
+                                 f"that name")
+            if unit.number in numbers:
+                raise ValueError(f"Unit {unit.name!r} must not have number {unit.number}, which "
+                                 f"is that of {numbers[unit.number]}")
+            numbers[unit.number] = f"unit {unit.name!r}"
+            members[unit.name] = Out(
+                MemoryWrite(ceil_log2(unit.words)) if unit.memory else unit.layout)
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # The hop is also the input register: decoding starts from flip-flops of this node.
+        selected = Signal()
+        word = self.bus_o
+        m.d.sync += [
+            word.valid.eq(self.bus_i.valid),
+            word.mask.eq(self.bus_i.mask >> 1),
+            word.unit.eq(self.bus_i.unit),
+            word.offset.eq(self.bus_i.offset),
+            word.data.eq(self.bus_i.data),
+            selected.eq(self.bus_i.valid & self.bus_i.mask[0]),
+        ]
+
+        commit = Signal()
+        m.d.sync += [commit.eq(self.commit), self.start.eq(commit)]
+
+        for unit in self.units:
+            port = getattr(self, unit.name)
+            taken = selected & (word.unit == unit.number)
+            if unit.memory:
+                m.d.sync += [port.en.eq(taken), port.addr.eq(word.offset), port.data.eq(word.data)]
+                continue
+            shadow = Signal(unit.layout, name=f"{unit.name}_shadow")
+            with m.If(taken):
+                low = 0
+                with m.Switch(word.offset):
+                    for offset, register in enumerate(unit.word_registers()):
+                        high = low + register.width
+                        with m.Case(offset):
+                            m.d.sync += shadow.as_value()[low:high].eq(word.data)
+                        low = high
+            with m.If(selected & (word.unit == CLEAR_UNIT)):
+                m.d.sync += shadow.eq(0)
+            with m.If(commit):
+                m.d.sync += port.eq(shadow)
+
+        return m
