@@ -70,7 +70,7 @@ class Requantise(wiring.Component):
         coarse = Signal(signed(self.width + 1), reset_less=True)
         fine_shift = Signal(3, reset_less=True)
         fine = Signal(signed(self.width + 1), reset_less=True)
-        # Words of up to 17 bits are rounded before they are judged: -32769.5 rounds into range.
+        # Words of up to 17 bits are rounded before they are judged: -32768.5 rounds into range.
         rounded = Signal(signed(18), reset_less=True)
         wide = Signal(reset_less=True)
         negative = Signal(reset_less=True)

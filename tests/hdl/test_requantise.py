@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from hdl.requantise import Requantise
-from sim.streams import holds_offer, receive, send, simulate
+from sim.streams import count, holds_offer, receive, send, simulate
 from tests.golden import arithmetic as golden
 
 
@@ -36,12 +36,9 @@ def run(dut, words, stalls, shy, seed, cycles=20_000):
         got.extend(await receive(ctx, dut.o, len(words), rng=Random(seed + 1), stall=stalls[1],
                                  shy=shy))
 
-    async def count_pulses(ctx):
-        async for _, _, pulse in ctx.tick().sample(dut.saturated):
-            pulses.append(pulse)
-
-    simulate(dut, source, sink, checks=[holds_offer(dut.o), count_pulses], cycles=cycles)
-    return got, sum(pulses)
+    simulate(dut, source, sink, checks=[holds_offer(dut.o), count(dut.saturated, pulses)],
+             cycles=cycles)
+    return got, len(pulses)
 
 
 @pytest.mark.parametrize("stalls, shy", [((0, 0), False), ((0.5, 0), True), ((0.3, 0.6), True)])
