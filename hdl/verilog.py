@@ -9,7 +9,7 @@ from .control.cpu import cpu_verilog
 from .hierarchy import Modules
 from .top import Top
 
-__all__ = ["TOP", "generate"]
+__all__ = ["TOP", "generate", "modules"]
 
 #: Name of the top module and, with ``.v``, of its file.
 TOP = "neuflow"
@@ -21,29 +21,51 @@ def _convert(component, name):
     return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
 
 
+def modules(name, component, library, progress=None):
+    """Return the Verilog of a component and of all modules it is made from.
+
+    Parameters
+    ----------
+    name : str
+        Module name of the component.
+    component : wiring.Component
+        Not elaborated yet; it takes its parts from ``library``.
+    library : Modules
+        The component's library.
+    progress : callable, optional
+        Called with the name of each module when it is done.
+
+    Returns
+    -------
+    dict of str to str
+        Text by file name; one module a file.
+    """
+    files, waiting = {}, {name: component}
+    while waiting:
+        module, made = waiting.popitem()
+        files[f"{module}.v"] = _convert(made, module)
+        if progress:
+            progress(module)
+        waiting = {other: found for other, found in library.components.items()
+                   if f"{other}.v" not in files}
+    return files
+
+
 def generate(target, progress=None):
     """Return the Verilog-2001 of a target, as a dict of file name to text.
 
     Every distinct component is one module in a file of its own; the control processor's file is
-    the one its package brings. ``progress`` is called with the name of each module when done.
+    the one its package brings.
 
     Parameters
     ----------
     target : Target
         The machine.
     progress : callable, optional
-        Takes a module's name.
+        Called with the name of each module when it is done.
     """
     library = Modules()
-    waiting = {TOP: Top(target, library=library)}
-    files = {}
-    while waiting:
-        name, component = waiting.popitem()
-        files[f"{name}.v"] = _convert(component, name)
-        if progress:
-            progress(name)
-        waiting = {other: found for other, found in library.components.items()
-                   if f"{other}.v" not in files}
-    for path in cpu_verilog():
-        files[Path(path).name] = Path(path).read_text(encoding="utf-8")
+    files = modules(TOP, Top(target, library=library), library, progress)
+    for path in map(Path, cpu_verilog()):
+        files[path.name] = path.read_text(encoding="utf-8")
     return files
