@@ -32,7 +32,7 @@ class ProgressDisplay:
     def __init__(self, file=None):
         self.console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
         self._bar = None
-        self._text = None
+        self._work = None
         self._started = self._last_line = 0.0
 
     def __enter__(self):
@@ -40,7 +40,7 @@ class ProgressDisplay:
 
     def __exit__(self, *_):
         self.pause()
-        self._text = None
+        self._work = None
 
     def __call__(self, text, done=None, total=None):
         """Say what is going on.
@@ -48,13 +48,14 @@ class ProgressDisplay:
         Parameters
         ----------
         text : str
-            The work; another text starts another piece of it.
+            The work; another text before the first colon starts another piece of it.
         done, total : float or None
-            How much of it is done and how much there is, if known.
+            How much of it is done and how much there is, if known; without `total`, the share
+            that is done, 0 to 1.
         """
         now = time.monotonic()
-        if text != self._text:
-            self._text, self._started, self._last_line = text, now, 0.0
+        if text.partition(":")[0] != self._work:
+            self._work, self._started, self._last_line = text.partition(":")[0], now, 0.0
             if self._bar is not None:
                 self.pause()
         detail = self._detail(done, total, now - self._started)
@@ -62,13 +63,16 @@ class ProgressDisplay:
             self._draw(text, done, total, detail)
         elif not self._last_line or now - self._last_line >= _LOG_INTERVAL:
             self._last_line = now
-            self.console.print(f"{text}: {detail}" if detail else f"{text} ...", markup=False)
+            self.console.print(f"{text}, {detail}" if detail else f"{text} ...", markup=False)
 
     @staticmethod
     def _detail(done, total, elapsed):
-        if done is None or not total:
+        if done is None or total == 0:
             return ""
-        detail = f"{done:,} of {total:,}"
+        if total is None:
+            detail, total = f"{done:.0%}", 1
+        else:
+            detail = f"{done:,} of {total:,}"
         if 0 < done < total and elapsed >= 1:
             detail += f", {_seconds(elapsed * (total - done) / done)} left"
         return detail
@@ -83,7 +87,8 @@ class ProgressDisplay:
                 redirect_stdout=False, redirect_stderr=False)
             self._bar.add_task(text, total=None, detail="")
             self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=done or 0, total=total, detail=detail)
+        self._bar.update(self._bar.task_ids[0], description=text, completed=done or 0, detail=detail,
+                         total=1 if total is None and done is not None else total)
 
     def pause(self):
         """Clear the bar, so that something else can be printed."""

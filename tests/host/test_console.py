@@ -16,12 +16,12 @@ def clock(monkeypatch):
 def test_a_log_gets_a_line_for_each_piece_of_work(clock):
     file = io.StringIO()
     with ProgressDisplay(file) as progress:
-        progress("Building")
-        progress("Building")
+        progress("Building: file 1 of 9")
+        progress("Building: file 2 of 9")
         progress("Running", 0, 2000)
         clock[0] += 4
         progress("Running", 1000, 2000)
-    assert file.getvalue() == "Building ...\nRunning: 0 of 2,000\n"
+    assert file.getvalue() == "Building: file 1 of 9 ...\nRunning, 0 of 2,000\n"
 
 
 def test_a_log_gets_a_line_now_and_then_with_the_time_left(clock):
@@ -32,8 +32,17 @@ def test_a_log_gets_a_line_now_and_then_with_the_time_left(clock):
         progress("Running", 1000, 2000)
         clock[0] += 1
         progress("Running", 1001, 2000)
-    assert file.getvalue() == ("Running: 0 of 2,000\n"
-                               "Running: 1,000 of 2,000, 1 min 40 s left\n")
+    assert file.getvalue() == ("Running, 0 of 2,000\n"
+                               "Running, 1,000 of 2,000, 1 min 40 s left\n")
+
+
+def test_a_share_is_shown_in_percent(clock):
+    file = io.StringIO()
+    with ProgressDisplay(file) as progress:
+        progress("Building", 0.0)
+        clock[0] += 30
+        progress("Building", 0.75)
+    assert file.getvalue() == "Building, 0%\nBuilding, 75%, 10 s left\n"
 
 
 def test_a_terminal_gets_a_bar_that_is_cleared(monkeypatch):
