@@ -87,8 +87,10 @@ class ProgressDisplay:
                 redirect_stdout=False, redirect_stderr=False)
             self._bar.add_task(text, total=None, detail="")
             self._bar.start()
-        self._bar.update(self._bar.task_ids[0], description=text, completed=done or 0, detail=detail,
-                         total=1 if total is None and done is not None else total)
+        if done is not None and total is None:
+            total = 1
+        self._bar.update(self._bar.task_ids[0], description=text, completed=done or 0,
+                         total=total, detail=detail)
 
     def pause(self):
         """Clear the bar, so that something else can be printed."""
