@@ -52,7 +52,6 @@ class ErrorCode(enum.IntEnum):
     LOADER_OFFSET = 21
     LOADER_VALUE = 22
     LOADER_MEMORY = 23
-    LOADER_STOPPED = 24
 
 
 #: What each error means, with the meaning of ERROR_INFO0 and ERROR_INFO1 where they are used.
@@ -91,7 +90,6 @@ ERROR_TEXTS = {
                             "(info 0: packet, info 1: word)",
     ErrorCode.LOADER_MEMORY: "memory refused or never answered a read of the configuration "
                              "loader (info 0: packet, info 1: word)",
-    ErrorCode.LOADER_STOPPED: "configuration loader stopped (info 0: packet, info 1: word)",
 }
 
 
