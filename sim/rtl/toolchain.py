@@ -158,7 +158,7 @@ def build(recipe, progress=None):
         return product
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = open(root / f"{recipe.key}.lock", "w")  # noqa: SIM115 (held to the end)
+        lock = open(root / f"{recipe.key}.lock", "w")
     except OSError as error:
         raise ToolchainError(f"cannot write to the cache folder {root}: {error.strerror}; set "
                              "NEUFLOW_CACHE to a folder that can be written") from None
@@ -184,11 +184,9 @@ def _build_in(folder, recipe, progress):
     sources = [name for name in recipe.verilog if name.endswith(_VERILOG)]
     arguments = ["--cc", "--exe", "--Mdir", "obj", "--prefix", "Vtop", "--top-module", recipe.top,
                  "-Wno-lint", "-Wno-style", "-Wno-fatal", *recipe.verilator_flags,
-                 "-CFLAGS", "-fPIC", "-CFLAGS", f"-I{folder}"]
+                 "-CFLAGS", "-fPIC", "-CFLAGS", "-I.."]
     for flag in recipe.compiler_flags:
         arguments += ["-CFLAGS", flag]
-    for flag in (*(("-shared",) if recipe.shared else ()), *recipe.linker_flags):
-        arguments += ["-LDFLAGS", flag]
     # The compiler runs in obj.
     cpp = [f"../{name}" for name in recipe.cpp if name.endswith((".cpp", ".cc"))]
     answer = run_verilator([*arguments, "-o", f"../{recipe.product}", *sources, *cpp], folder)
@@ -201,13 +199,16 @@ def _build_in(folder, recipe, progress):
 def _compile(folder, recipe, extra, progress):
     """Run make, counting the compiler's calls."""
     compiler = _tool("g++", "g++")
+    shared = ("-shared",) if recipe.shared else ()
     jobs = len(os.sched_getaffinity(0))
     command = [
         _tool("make", "make"), "-C", "obj", "-f", "Vtop.mk", "-j", str(jobs),
         f"VERILATOR_ROOT={verilator_root()}", f"CXX={compiler}", f"LINK={compiler}",
         f"AR={_tool('ar', 'binutils')}", f"PYTHON3={sys.executable}", "OBJCACHE=",
         "CFG_CXXFLAGS_STD=-std=gnu++17", "CFG_CXXFLAGS_PCH_I=-include", "CFG_GCH_IF_CLANG=",
-        "CFG_LDLIBS_THREADS=-pthread", "VM_PARALLEL_BUILDS=1",
+        "VM_PARALLEL_BUILDS=1",
+        # Replaces Verilator's list: the FST writer's libraries come with the harness.
+        f"LDLIBS={' '.join([*shared, *recipe.linker_flags, '-pthread'])}",
         f"OPT_FAST={recipe.optimise}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"]
     # The run-time library's files are those beside the model's own; two precompiled headers.
     total = len(list((folder / "obj").glob("*.cpp"))) + extra + 2 + 2

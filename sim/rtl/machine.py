@@ -1,0 +1,281 @@
+"""The machine in simulation: its Verilog compiled into a loop in C++, with external memory.
+
+The loop, the memory and the master of the AXI4-Lite port are C++ (`harness.cpp`,
+`memory_model.h`); this module builds them with the design, loads the library and drives it.
+"""
+
+import ctypes
+import functools
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .toolchain import Recipe, build
+
+__all__ = ["Machine", "MachineError", "MemoryBehaviour", "recipe"]
+
+_HERE = Path(__file__).parent
+
+#: Source files of the harness, by the name they are compiled under.
+_SOURCES = {"harness.cpp": "harness.cpp", "memory_model.h": "memory_model.h"}
+#: The FST writer asks for these two libraries.
+_FST_SOURCES = {"lz4.h": "fst_lz4.h", "zlib.h": "fst_zlib.h"}
+
+_TRACE_FLAGS = {".fst": "--trace-fst", ".vcd": "--trace-vcd"}
+
+
+class MachineError(RuntimeError):
+    """The simulated machine broke a bus protocol, or did not answer."""
+
+
+@dataclass(frozen=True)
+class MemoryBehaviour:
+    """How the external memory behaves beyond its size, latency and bandwidth.
+
+    Parameters
+    ----------
+    stall : float
+        Probability that a channel of the AXI4 port pauses in a cycle.
+    disorder : bool
+        Answer bursts of different IDs in random order, their beats mixed.
+    seed : int
+        Seed of both.
+    hang : tuple of int or None
+        (low, high): bursts whose first byte is in low .. high - 1 are never answered.
+    hang_id : int or None
+        Of those, only bursts with this ID.
+    outstanding : int
+        Bursts accepted and not yet answered, each of reads and of writes.
+    """
+
+    stall: float = 0.0
+    disorder: bool = False
+    seed: int = 1
+    hang: tuple[int, int] | None = None
+    hang_id: int | None = None
+    outstanding: int = 32
+
+    def __post_init__(self):
+        if not 0 <= self.stall < 1:
+            raise ValueError(f"stall must be in [0, 1), not {self.stall}")
+        if self.outstanding < 1:
+            raise ValueError(f"outstanding must be at least 1, not {self.outstanding}")
+
+
+class _MemoryConfig(ctypes.Structure):
+    """`MemoryConfig` of memory_model.h."""
+
+    _fields_ = [(name, ctypes.c_int64 if name == "hang_id" else ctypes.c_uint64)
+                for name in ("size", "rate", "latency", "outstanding", "seed", "stall",
+                             "disorder", "hang_id", "hang_low", "hang_high")]
+
+
+def recipe(verilog, *, top="neuflow", trace=None):
+    """Return how the simulation of a set of Verilog files is built.
+
+    Parameters
+    ----------
+    verilog : dict of str to str
+        Texts of the files, by name.
+    top : str
+        The top module, with the ports that docs/architecture.md lists.
+    trace : str, optional
+        Wave files of this kind can be written: ".fst" or ".vcd". Without, it runs faster.
+    """
+    if trace is not None and trace not in _TRACE_FLAGS:
+        raise ValueError(f"a wave file must end in {' or '.join(_TRACE_FLAGS)}, not {trace!r}")
+    names = _SOURCES | (_FST_SOURCES if trace == ".fst" else {})
+    flags = ["--x-assign", "fast", "--x-initial", "fast", "--no-timing", "--no-assert",
+             "--timescale-override", "1ps/1ps", "-O3", "--output-split", "20000"]
+    if trace:
+        flags += [_TRACE_FLAGS[trace], "--trace-max-width", "1024"]
+    return Recipe(
+        top=top, verilog=verilog, product="libneuflow.so", shared=True,
+        cpp={name: (_HERE / source).read_text() for name, source in names.items()},
+        verilator_flags=tuple(flags), compiler_flags=("-DNDEBUG",),
+        optimise="-O1" if trace else "-O3")
+
+
+@functools.cache
+def _load(path):
+    """Load a simulation's library and declare its functions."""
+    library = ctypes.CDLL(path)
+    machine, number = ctypes.c_void_p, ctypes.c_uint64
+    word, pointer = ctypes.c_uint32, ctypes.POINTER
+    for name, result, arguments in (
+            ("bus_bytes", ctypes.c_uint, []),
+            ("create", machine, [ctypes.c_void_p, pointer(_MemoryConfig)]),
+            ("destroy", None, [machine]),
+            ("configure", None, [machine, pointer(_MemoryConfig)]),
+            ("reset", ctypes.c_int, [machine, number]),
+            ("run", ctypes.c_int, [machine, number]),
+            ("read", ctypes.c_int, [machine, word, pointer(word)]),
+            ("write", ctypes.c_int, [machine, word, word]),
+            ("run_while", ctypes.c_int, [machine, word, word, word, number, number,
+                                         pointer(ctypes.c_int)]),
+            ("cycle", number, [machine]),
+            ("traffic", None, [machine, pointer(number), pointer(number)]),
+            ("error", ctypes.c_char_p, [machine]),
+            ("trace_open", None, [machine, ctypes.c_char_p, number])):
+        function = getattr(library, f"neuflow_{name}")
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class Machine:
+    """A simulated machine with its external memory; a context manager.
+
+    The first use builds the simulation (tens of seconds); afterwards it comes from the cache.
+    It starts reset, its memory zero.
+
+    Parameters
+    ----------
+    verilog : dict of str to str
+        Verilog files of the design.
+    memory : hdl.target.Memory
+        Size, bandwidth and latency of the external memory.
+    clock_hz : int
+        Clock of the grid: what bandwidth and the times in wave files refer to.
+    data_width : int
+        Bits of the AXI4 data bus, checked against the design.
+    behaviour : MemoryBehaviour
+        Stalls and hangs of the memory.
+    trace : path, optional
+        Wave file, `.fst` or `.vcd`, written until `close`.
+    top : str
+        Name of the top module.
+    progress : callable, optional
+        ``progress(what, fraction)`` while the simulation is built.
+
+    Attributes
+    ----------
+    memory : numpy.ndarray
+        Bytes of the external memory, shared with the simulation.
+
+    Raises
+    ------
+    ToolchainError
+        If the simulation cannot be built.
+    OSError
+        If the wave file cannot be written.
+    """
+
+    def __init__(self, verilog, *, memory, clock_hz, data_width, behaviour=None, trace=None,
+                 top="neuflow", progress=None):
+        self._handle = None
+        path = Path(trace) if trace is not None else None
+        if path and path.suffix in _TRACE_FLAGS:
+            path.write_bytes(b"")  # before the build: fails at once where it cannot be written
+        product = build(recipe(verilog, top=top, trace=path.suffix if path else None), progress)
+        self._library = _load(str(product))
+        width = 8 * self._library.neuflow_bus_bytes()
+        if width != data_width:
+            raise ValueError(f"the Verilog has a data bus of {width} bits, not {data_width}")
+        self.data_width = data_width
+        self._size, self._latency = memory.size, memory.latency
+        self._rate = round(memory.peak * memory.efficiency / clock_hz * (1 << 16))
+        self.behaviour = behaviour or MemoryBehaviour()
+        # NumPy takes fresh pages from the system: untouched memory costs nothing.
+        self.memory = np.zeros(memory.size, np.uint8)
+        self._handle = self._library.neuflow_create(self.memory.ctypes.data, self._config())
+        if path is not None:
+            half_period = max(1, round(1e12 / clock_hz / 2))
+            self._library.neuflow_trace_open(self._handle, str(path).encode(), half_period)
+        self.reset()
+
+    @classmethod
+    def for_target(cls, target, **options):
+        """Make the machine of a `Target`; the options are those of the class."""
+        from hdl.verilog import generate
+
+        return cls(generate(target), memory=target.memory, clock_hz=target.clock_hz,
+                   data_width=target.data_width, **options)
+
+    def _config(self):
+        behaviour = self.behaviour
+        low, high = behaviour.hang or (0, (1 << 33) if behaviour.hang_id is not None else 0)
+        return _MemoryConfig(
+            size=self._size, rate=self._rate, latency=self._latency,
+            outstanding=behaviour.outstanding, seed=behaviour.seed,
+            stall=round(behaviour.stall * 65536), disorder=behaviour.disorder,
+            hang_id=-1 if behaviour.hang_id is None else behaviour.hang_id,
+            hang_low=low, hang_high=high)
+
+    def _check(self, fine):
+        if not fine:
+            raise MachineError(self._library.neuflow_error(self._handle).decode())
+
+    def behave(self, **changes):
+        """Change fields of the memory's `MemoryBehaviour`; bursts already accepted stay."""
+        self.behaviour = replace(self.behaviour, **changes)
+        self._library.neuflow_configure(self._handle, self._config())
+
+    def reset(self, cycles=4):
+        """Hold the machine in reset for some cycles; memory keeps its content."""
+        self._check(self._library.neuflow_reset(self._handle, cycles))
+
+    def run(self, cycles):
+        """Run a number of cycles."""
+        self._check(self._library.neuflow_run(self._handle, cycles))
+
+    def run_while(self, address, value, *, mask=0xFFFFFFFF, limit, interval=64):
+        """Run while a register holds a value.
+
+        Parameters
+        ----------
+        address : int
+            Byte address of the register.
+        value, mask : int
+            Runs on while ``register & mask == value``.
+        limit : int
+            Most cycles to run.
+        interval : int
+            Cycles between two looks.
+
+        Returns
+        -------
+        bool
+            Whether the register changed within the limit.
+        """
+        changed = ctypes.c_int()
+        self._check(self._library.neuflow_run_while(self._handle, address, mask, value, interval,
+                                                    limit, changed))
+        return bool(changed.value)
+
+    def read32(self, address):
+        """Read a register through the AXI4-Lite port."""
+        value = ctypes.c_uint32()
+        self._check(self._library.neuflow_read(self._handle, address, value))
+        return value.value
+
+    def write32(self, address, value):
+        """Write a register through the AXI4-Lite port."""
+        self._check(self._library.neuflow_write(self._handle, address, value))
+
+    @property
+    def cycle(self):
+        """Cycles simulated since the machine was made."""
+        return self._library.neuflow_cycle(self._handle)
+
+    @property
+    def traffic(self):
+        """Bytes that moved over the AXI4 port since the machine was made: (read, written)."""
+        counts = ctypes.c_uint64(), ctypes.c_uint64()
+        self._library.neuflow_traffic(self._handle, *counts)
+        return tuple(count.value for count in counts)
+
+    def close(self):
+        """End the simulation and its wave file."""
+        if self._handle is not None:
+            self._library.neuflow_destroy(self._handle)
+            self._handle = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def __del__(self):
+        self.close()
