@@ -1,0 +1,88 @@
+"""Float execution of a graph, to see which numbers flow through it."""
+
+import numpy as np
+
+from .graph import Activation, Add, Affine, Conv, Gemm, Identity, Pad, Pool, Reshape
+from .tables import get_function
+
+__all__ = ["execute"]
+
+
+def execute(graph, inputs):
+    """Return every tensor of a graph for a batch of inputs.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network.
+    inputs : dict of str to numpy.ndarray
+        float64 (samples, channels, rows, columns) for each input.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        float64 (samples, channels, rows, columns) for each tensor, inputs included.
+    """
+    tensors = dict(inputs)
+    for node in graph.nodes:
+        arguments = [tensors[name] for name in node.inputs]
+        tensors[node.output] = _EXECUTE[type(node)](node, *arguments)
+    return tensors
+
+
+def _windows(length, start, stride):
+    """Return the slice that takes ``length`` samples from ``start`` on."""
+    return slice(start, start + (length - 1) * stride + 1, stride)
+
+
+def _pad(x, padding, value=0.0):
+    top, left, bottom, right = padding
+    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
+
+
+def _conv(node, x):
+    _, rows, columns = node.shape(x.shape[1:])
+    x = _pad(x, node.padding)
+    samples, groups = len(x), node.groups
+    maps, per_group, kernel_rows, kernel_columns = node.weights.shape
+    weights = node.weights.reshape(groups, maps // groups, per_group, kernel_rows, kernel_columns)
+    total = np.zeros((samples, groups, maps // groups, rows * columns))
+    for r in range(kernel_rows):
+        for c in range(kernel_columns):
+            taken = x[:, :, _windows(rows, r, node.stride[0]), _windows(columns, c, node.stride[1])]
+            total += weights[..., r, c] @ taken.reshape(samples, groups, per_group, -1)
+    return total.reshape(samples, maps, rows, columns) + node.bias[:, None, None]
+
+
+def _gemm(node, x):
+    return (x[:, :, 0, 0] @ node.weights.T + node.bias)[:, :, None, None]
+
+
+def _pool(node, x):
+    _, rows, columns = node.shape(x.shape[1:])
+    maximum = node.kind == "max"
+    padded = _pad(x, node.padding, -np.inf if maximum else 0.0)
+    taps = [padded[:, :, _windows(rows, r, node.stride[0]), _windows(columns, c, node.stride[1])]
+            for r in range(node.window[0]) for c in range(node.window[1])]
+    if maximum:
+        return np.maximum.reduce(taps)
+    if node.count_include_pad:
+        return np.add.reduce(taps) / len(taps)
+    inside = _pad(np.ones((1, 1, *x.shape[2:])), node.padding)
+    counts = sum(inside[:, :, _windows(rows, r, node.stride[0]),
+                        _windows(columns, c, node.stride[1])]
+                 for r in range(node.window[0]) for c in range(node.window[1]))
+    return np.add.reduce(taps) / counts
+
+
+_EXECUTE = {
+    Activation: lambda node, x: get_function(node.function, node.parameters)(x),
+    Add: lambda node, a, b: a + b,
+    Affine: lambda node, x: x * node.scale[:, None, None] + node.offset[:, None, None],
+    Conv: _conv,
+    Gemm: _gemm,
+    Identity: lambda node, x: x,
+    Pad: lambda node, x: _pad(x, node.padding),
+    Pool: _pool,
+    Reshape: lambda node, x: x.reshape(len(x), *node.target),
+}

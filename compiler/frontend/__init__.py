@@ -1,0 +1,1 @@
+"""Front ends: from the user's model to the float graph."""

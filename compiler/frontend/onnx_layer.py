@@ -1,0 +1,182 @@
+"""One ONNX node as the front end sees it: checked access to attributes, constants and shapes."""
+
+import numpy as np
+import onnx
+
+from compiler.errors import ModelError, UnsupportedError
+
+__all__ = ["LARGEST_SIDE", "Layer", "maps_shape"]
+
+#: Rows or columns of a map, padding included, that the front end lets through.
+LARGEST_SIDE = 32767
+
+_TYPES = {int: onnx.AttributeProto.INT, float: onnx.AttributeProto.FLOAT,
+          str: onnx.AttributeProto.STRING, list: onnx.AttributeProto.INTS}
+
+
+def maps_shape(shape):
+    """Return (channels, rows, columns) for an ONNX shape, or None if it has more than three.
+
+    The batch of 1 is dropped; missing dimensions are 1. The order of the samples is the same.
+    """
+    inner = tuple(shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
+    return None if len(inner) > 3 else inner + (1,) * (3 - len(inner))
+
+
+class Layer:
+    """A node of the ONNX graph, with what is known about its inputs.
+
+    Parameters
+    ----------
+    node : onnx.NodeProto
+        The node.
+    importer : Importer
+        Holds ``shapes``, ``constants`` and ``opset``; takes what `emit` makes.
+    """
+
+    def __init__(self, node, importer):
+        self.importer = importer
+        self.op = node.op_type if node.domain in ("", "ai.onnx") \
+            else f"{node.domain}.{node.op_type}"
+        self.inputs = list(node.input)
+        self.outputs = list(node.output)
+        self.name = node.name or next(filter(None, self.outputs), self.op)
+        self.attributes = {attribute.name: attribute for attribute in node.attribute}
+
+    def fault(self, text):
+        """Return the error that says what of this layer is not supported."""
+        return UnsupportedError([f"{self.name} ({self.op}): {text}"])
+
+    def malformed(self, text):
+        """Return the error that says what of this layer is not ONNX."""
+        return ModelError(f"{self.importer.where}: {self.name} ({self.op}): {text}")
+
+    def check_attributes(self, known):
+        """Raise for an attribute that the handler does not know."""
+        for name in self.attributes:
+            if name not in known:
+                raise self.fault(f"attribute {name} is not supported; supported are "
+                                 f"{', '.join(sorted(known)) or 'none'}")
+
+    def attribute(self, name, default):
+        """Return an attribute of the type of ``default``: int, float, str or list of int."""
+        attribute = self.attributes.get(name)
+        if attribute is None:
+            return default
+        kind = type(default)
+        if attribute.type != _TYPES[kind]:
+            raise self.malformed(f"attribute {name} is not of type {kind.__name__}")
+        value = onnx.helper.get_attribute_value(attribute)
+        if kind is str:
+            return value.decode(errors="replace")
+        return [int(item) for item in value] if kind is list else kind(value)
+
+    def sizes(self, name, default, least=1):
+        """Return an attribute of as many integers as ``default``, each at least ``least``."""
+        values = tuple(self.attribute(name, list(default)))
+        if len(values) != len(default):
+            raise self.fault(f"attribute {name} has {len(values)} values, {list(values)}; "
+                             f"supported are {len(default)}: two spatial dimensions")
+        for value in values:
+            if value < least:
+                raise self.fault(f"attribute {name} is {list(values)}; its values must be at "
+                                 f"least {least}")
+        return values
+
+    def require(self, name, default, value, supported):
+        """Raise unless an integer attribute has the one value that is supported."""
+        found = self.attribute(name, default)
+        if found != value:
+            raise self.fault(f"attribute {name} is {found}; supported is {supported}")
+
+    def has(self, index):
+        """Return whether an input is given."""
+        return index < len(self.inputs) and bool(self.inputs[index])
+
+    def is_constant(self, index):
+        """Return whether an input is a constant."""
+        return self.has(index) and self.inputs[index] in self.importer.constants
+
+    def shape(self, index=0):
+        """Return the ONNX shape of an input that is computed."""
+        if not self.has(index):
+            raise self.malformed(f"input {index} is missing")
+        if self.is_constant(index):
+            raise self.fault(f"input {index}, {self.inputs[index]!r}, is a constant; supported is "
+                             "a tensor that depends on the model's input")
+        return self.importer.shapes[self.inputs[index]]
+
+    def map_shape(self, supported):
+        """Return (channels, rows, columns) of input 0, which must have four dimensions."""
+        shape = self.shape(0)
+        if len(shape) != 4 or shape[0] != 1:
+            raise self.fault(f"input {self.inputs[0]!r} has shape {list(shape)}; supported is "
+                             f"{supported} over (1, channels, rows, columns)")
+        return shape[1:]
+
+    def constant(self, index, what, *, rank=None, shape=None, default=None):
+        """Return a constant input as finite float64; ``default`` if it is not given.
+
+        Raises
+        ------
+        UnsupportedError
+            If it is computed, or of another rank.
+        ModelError
+            If it is of another shape, or a value is not finite.
+        """
+        if not self.has(index):
+            if default is None:
+                raise self.malformed(f"{what} (input {index}) are missing")
+            return default
+        name = self.inputs[index]
+        if name not in self.importer.constants:
+            raise self.fault(f"{what} {name!r} are computed; supported are constants "
+                             "(initialisers)")
+        values = self.importer.constants[name]
+        label = f"{what} (initialiser {name!r})"
+        if rank is not None and values.ndim != rank:
+            raise self.fault(f"{label} have shape {list(values.shape)}; supported are {rank} "
+                             "dimensions")
+        if shape is not None and values.shape != shape:
+            raise self.malformed(f"{label} have shape {list(values.shape)}, not {list(shape)}")
+        if values.size == 0:
+            raise self.malformed(f"{label} have shape {list(values.shape)}: no values")
+        bad = ~np.isfinite(values)
+        if bad.any():
+            first = [int(position) for position in np.argwhere(bad)[0]]
+            raise self.malformed(f"{label} hold {int(bad.sum())} values that are NaN or infinite, "
+                                 f"the first at {first}; weights must be finite")
+        return values.astype(np.float64)
+
+    def scalar(self, index, what, default):
+        """Return a constant input of one value; ``default`` if it is not given."""
+        values = self.constant(index, what, default=np.array(default))
+        if values.size != 1:
+            raise self.malformed(f"{what} has shape {list(values.shape)}; it must be one value")
+        return float(values.reshape(()))
+
+    def integers(self, index, what):
+        """Return a constant input of integers as a list."""
+        self.constant(index, what, rank=1)
+        values = self.importer.constants[self.inputs[index]]
+        if values.dtype.kind not in "iu":
+            raise self.malformed(f"{what} are not integers")
+        return [int(value) for value in values]
+
+    def emit(self, node_class, shape, inputs=None, /, **fields):
+        """Add a node of the float graph that makes output 0 with an ONNX shape."""
+        maps = maps_shape(shape)
+        if maps is None:
+            raise self.fault(f"output {self.outputs[0]!r} has shape {list(shape)}; supported are "
+                             "at most (1, channels, rows, columns)")
+        if min(shape, default=1) < 1:
+            raise self.fault(f"output {self.outputs[0]!r} would have shape {list(shape)}; every "
+                             "dimension must be at least 1")
+        if max(maps[1:]) > LARGEST_SIDE:
+            raise self.fault(f"output {self.outputs[0]!r} has shape {list(shape)}; supported are "
+                             f"at most {LARGEST_SIDE} rows and columns")
+        for value in fields.values():
+            if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+                raise self.malformed("its constants make numbers that are infinite")
+        self.importer.add(self, node_class, tuple(shape), maps,
+                          self.inputs[:1] if inputs is None else inputs, fields)

@@ -1,0 +1,40 @@
+"""The order of the passes over the float graph."""
+
+from .graph import verify
+from .passes.drop_dead import drop_dead
+from .passes.drop_identity import drop_identity
+from .passes.fold_affine import fold_affine
+from .passes.fuse_pad import fuse_pad
+from .passes.to_conv import to_conv
+
+__all__ = ["PASSES", "simplify"]
+
+PASSES = (drop_identity, drop_dead, fuse_pad, fold_affine, to_conv, drop_dead)
+
+
+def simplify(graph, *, dump=None):
+    """Run all passes in order, verifying each result.
+
+    Parameters
+    ----------
+    graph : Graph
+        The graph from the front end.
+    dump : callable, optional
+        Called with each pass's name and its graph.
+
+    Returns
+    -------
+    Graph
+        A graph of Conv, Activation, Pool, Add and Reshape nodes.
+
+    Raises
+    ------
+    UnsupportedError
+        If zeros are added around a map that no convolution can take over.
+    """
+    for step in PASSES:
+        graph = step(graph)
+        verify(graph)
+        if dump:
+            dump(step.__name__, graph)
+    return graph
