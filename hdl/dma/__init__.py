@@ -1,0 +1,1 @@
+"""Direct memory access: streams of samples from and to external memory."""

@@ -1,0 +1,203 @@
+"""From sample addresses to samples: bursts out, beats back, samples in order."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..axi import OKAY, ReadMaster
+from ..stream import SkidBuffer, StreamFifo
+from .address import MarkedAddress
+from .coalescer import BurstLayout, Coalescer, PlaceLayout, lane_bits
+
+__all__ = ["Fetch", "MarkedSample"]
+
+#: Samples between address and extraction: covers a span, the memory's latency and queues.
+_PLACES = 256
+
+#: Most samples of a burst. More would make the memory slightly more efficient, but the first
+#: address of a burst waits for its last one.
+_SPAN = 64
+
+#: Bursts that may wait for the bus, and the room that addresses on their way need: those of
+#: `Coalescer.LATENCY` and four more cycles until `room` has fallen.
+_BURSTS, _MARGIN = 16, Coalescer.LATENCY + 5
+
+
+class MarkedSample(data.StructLayout):
+    """A sample; ``last`` marks the last one of a transfer."""
+
+    def __init__(self):
+        super().__init__({"sample": signed(16), "last": unsigned(1)})
+
+
+class Fetch(wiring.Component):
+    """Read the samples at a stream of addresses.
+
+    Addresses become bursts; each burst is requested once its beats have a place in the beat
+    buffer, so what comes back is always taken. 1 sample a cycle as long as the bus delivers: up to
+    256 samples are under way, in up to ``max(32, 4096 / data_width)`` beats. Latency, without that
+    of the memory: 12 cycles for a sample alone in its burst, else up to 15 more for the first
+    burst and 63 for later ones.
+
+    Parameters
+    ----------
+    data_width : int
+        Bits of a beat: 32, 64, 128, 256 or 512.
+
+    Members
+    -------
+    i : In(stream of MarkedAddress)
+        Addresses in samples.
+    o : Out(stream of MarkedSample)
+        Their samples, in order, with the marks of the addresses.
+    bus : Out(ReadMaster(data_width))
+    start : In(1)
+        Begin a transfer, in a cycle in which it is not busy.
+    abort : In(1)
+        Drop all samples, and beats that are outstanding when they come.
+    busy : Out(1)
+        From the cycle behind ``start`` until the sample marked last has moved, or until all
+        outstanding bursts of an aborted transfer have come back.
+    error : Out(1)
+        A beat with an error came in the cycle before.
+
+    Raises
+    ------
+    TypeError
+        If ``data_width`` is not an integer.
+    ValueError
+        If ``data_width`` is out of range.
+
+    Source: ARM IHI 0022, A3; docs/architecture.md, "DMA port".
+    """
+
+    def __init__(self, data_width):
+        self.data_width = data_width
+        self.lane_bits = lane_bits(data_width)
+        super().__init__({
+            "i": In(stream.Signature(MarkedAddress())),
+            "o": Out(stream.Signature(MarkedSample())),
+            "bus": Out(ReadMaster(self.data_width)),
+            "start": In(1), "abort": In(1), "busy": Out(1), "error": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        running, draining = Signal(), Signal()
+        outstanding = Signal(range(self._beats + 1))
+        clear = self.start | self.abort
+
+        m.submodules.places = places = StreamFifo(PlaceLayout(self.data_width), _PLACES)
+        m.submodules.beats = beats = StreamFifo(self.data_width, self._beats)
+        m.d.comb += [places.clear.eq(clear), beats.clear.eq(clear)]
+
+        self._request(m, places, beats, clear, running, outstanding)
+        self._receive(m, beats, running)
+        self._extract(m, places, beats, clear)
+
+        m.d.comb += self.busy.eq(running | draining)
+        finished = self.o.valid & self.o.ready & self.o.p.last
+        with m.If(self.abort):
+            m.d.sync += [running.eq(0), draining.eq(self.busy)]
+        with m.Elif(self.start):
+            m.d.sync += running.eq(1)
+        with m.Else():
+            with m.If(finished):
+                m.d.sync += running.eq(0)
+            with m.If(outstanding == 0):
+                m.d.sync += draining.eq(0)
+
+        return m
+
+    @property
+    def _beats(self):
+        """Depth of the beat buffer."""
+        return max(32, 4096 // self.data_width)
+
+    def _request(self, m, places, beats, clear, running, outstanding):
+        """Turn addresses into places and bursts, and bursts into requests."""
+        m.submodules.coalescer = coalescer = Coalescer(self.data_width, span=_SPAN)
+        m.submodules.bursts = bursts = StreamFifo(BurstLayout(self.data_width), _BURSTS)
+        m.d.comb += [coalescer.clear.eq(clear), bursts.clear.eq(clear)]
+
+        # Room is reserved when an address is taken: nothing behind here waits for room.
+        reserved, room = Signal(range(_PLACES + 1)), Signal()
+        taken, left = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(room & ~clear),
+            taken.eq(self.i.valid & self.i.ready),
+            coalescer.i.valid.eq(taken), coalescer.i.payload.eq(self.i.payload),
+            left.eq(places.o.valid & places.o.ready),
+        ]
+        m.d.sync += room.eq(~clear & running & (reserved < _PLACES - 2)
+                            & (bursts.level < _BURSTS - _MARGIN))
+        m.d.sync += reserved.eq(Mux(clear, 0, reserved + taken - left))
+
+        for source, sink in ((coalescer.o, places.i), (coalescer.burst, bursts.i)):
+            m.d.comb += [sink.valid.eq(source.valid), sink.payload.eq(source.payload)]
+
+        # A burst is offered when the beat buffer has space for it.
+        free = Signal(range(self._beats + 1))
+        issue, beat_left = Signal(), Signal()
+        ar = self.bus.ar
+        m.d.comb += [
+            issue.eq(running & bursts.o.valid & (~ar.valid | ar.ready)
+                     & (free > bursts.o.p.length)),
+            bursts.o.ready.eq(issue),
+            beat_left.eq(beats.o.valid & beats.o.ready),
+        ]
+        with m.If(issue):
+            m.d.sync += [
+                ar.valid.eq(1),
+                ar.p.address.eq(bursts.o.p.beat << self.lane_bits + 1),
+                ar.p.length.eq(bursts.o.p.length),
+            ]
+        with m.Elif(ar.ready):
+            m.d.sync += ar.valid.eq(0)
+        m.d.sync += free.eq(Mux(
+            clear, self._beats, free + beat_left - Mux(issue, bursts.o.p.length + 1, 0)))
+
+        ended = self.bus.r.valid & self.bus.r.p.last
+        m.d.sync += outstanding.eq(outstanding + issue - ended)
+
+    def _receive(self, m, beats, running):
+        """Keep the beats that a running transfer asked for."""
+        r = self.bus.r
+        m.d.comb += [
+            r.ready.eq(1),
+            beats.i.valid.eq(r.valid & running),
+            beats.i.payload.eq(r.p.data),
+        ]
+        m.d.sync += self.error.eq(r.valid & (r.p.response != OKAY))
+
+    def _extract(self, m, places, beats, clear):
+        """Pick each sample from its beat."""
+        m.submodules.output = output = SkidBuffer(MarkedSample())
+
+        valid = Signal()
+        beat = Signal(data.ArrayLayout(signed(16), self.data_width // 16))
+        place = Signal(PlaceLayout(self.data_width))
+        take = Signal()
+        m.d.comb += [
+            output.clear.eq(clear),
+            output.i.valid.eq(valid),
+            output.i.p.sample.eq(beat[place.lane]),
+            output.i.p.last.eq(place.last),
+            take.eq(places.o.valid & (~places.o.p.advance | beats.o.valid)
+                    & (~valid | output.i.ready)),
+            places.o.ready.eq(take),
+            beats.o.ready.eq(take & places.o.p.advance),
+        ]
+        with m.If(take):
+            m.d.sync += place.eq(places.o.payload)
+            with m.If(places.o.p.advance):
+                m.d.sync += beat.eq(beats.o.payload)
+        with m.If(clear):
+            m.d.sync += valid.eq(0)
+        with m.Elif(take):
+            m.d.sync += valid.eq(1)
+        with m.Elif(output.i.ready):
+            m.d.sync += valid.eq(0)
+
+        wiring.connect(m, output.o, wiring.flipped(self.o))

@@ -1,0 +1,117 @@
+"""Requests of several masters, put in one queue by round robin."""
+
+import operator
+from functools import reduce
+
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from ..axi import AddressLayout
+from ..stream import SkidBuffer, StreamFifo
+from .arbiter import RoundRobin
+
+__all__ = ["RequestLayout", "RequestQueue", "select"]
+
+#: Requests that may wait for the bus.
+_DEPTH = 8
+
+
+def select(chosen, values):
+    """Return the value whose bit is set in ``chosen``, of which at most one is, or 0."""
+    return reduce(operator.or_, (
+        value & bit.replicate(len(value)) for bit, value in zip(chosen, values, strict=True)))
+
+
+class RequestLayout(data.StructLayout):
+    """A burst and the number of the master that asks for it."""
+
+    def __init__(self, masters):
+        super().__init__({"master": unsigned(bits_for(masters - 1)), "burst": AddressLayout()})
+
+
+class RequestQueue(wiring.Component):
+    """Join the masters' read or write addresses.
+
+    Round robin a burst: see `RoundRobin`. Latency 5 cycles, 1 request a cycle, also from one
+    master alone. A master with ``outstanding`` bursts waits until one of them has ended.
+
+    Parameters
+    ----------
+    masters : int
+        Number of masters, at least 1.
+    outstanding : int
+        Most bursts of a master that have been taken and not ended, at least 2.
+
+    Members
+    -------
+    i : In(stream of AddressLayout), array of ``masters``
+        Bursts of each master.
+    o : Out(stream of RequestLayout(masters))
+        Bursts of all masters.
+    pause : In(1)
+        Take no more; at most two follow.
+    taken : Out(masters)
+        Bit k: a burst of master k goes into the queue in this cycle. At most one bit is set.
+    ended : In(masters)
+        Bit k: a burst of master k has ended.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is not an integer.
+    ValueError
+        If a parameter is out of range.
+    """
+
+    def __init__(self, masters, outstanding):
+        self.masters = operator.index(masters)
+        self.outstanding = operator.index(outstanding)
+        for name, value, low in (("masters", self.masters, 1),
+                                 ("outstanding", self.outstanding, 2)):
+            if value < low:
+                raise ValueError(f"{name} must be at least {low}, not {value}")
+        super().__init__({
+            "i": In(stream.Signature(AddressLayout())).array(self.masters),
+            "o": Out(stream.Signature(RequestLayout(self.masters))),
+            "pause": In(1),
+            "taken": Out(self.masters),
+            "ended": In(self.masters),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.arbiter = arbiter = RoundRobin(self.masters)
+        m.submodules.queue = queue = StreamFifo(RequestLayout(self.masters), _DEPTH)
+        m.d.comb += self.taken.eq(arbiter.grant)
+
+        # A request takes two cycles to arrive here: two more may come when there is no room.
+        room = (queue.level < _DEPTH - 2) & ~self.pause
+        offers = []
+        for k in range(self.masters):
+            m.submodules[f"input{k}"] = buffer = SkidBuffer(AddressLayout())
+            wiring.connect(m, wiring.flipped(self.i[k]), buffer.i)
+            taken = self.taken[k]
+            m.d.comb += buffer.o.ready.eq(taken)
+            offers.append(buffer.o.payload.as_value())
+
+            count = Signal(range(self.outstanding + 1), name=f"outstanding{k}")
+            m.d.sync += count.eq(count + taken - self.ended[k])
+
+            # When one burst leaves, the next one stands there or arrives in the next cycle.
+            offered = Mux(taken, self.i[k].valid | ~buffer.i.ready, buffer.o.valid)
+            m.d.comb += arbiter.requests[k].eq(
+                offered & room & (count < self.outstanding - 1))
+
+        m.d.comb += [
+            queue.i.valid.eq(self.taken.any()),
+            queue.i.p.burst.eq(select(self.taken, offers)),
+            queue.i.p.master.eq(Cat(
+                Cat(self.taken[k] for k in range(self.masters) if k >> bit & 1).any()
+                for bit in range(len(queue.i.p.master)))),
+        ]
+        wiring.connect(m, queue.o, wiring.flipped(self.o))
+
+        return m

@@ -1,0 +1,207 @@
+"""From samples with addresses to memory: beats with strobes, in bursts."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..axi import OKAY, WriteDataLayout, WriteMaster
+from ..stream import StreamFifo
+from .address import MarkedAddress
+from .coalescer import BurstLayout, Coalescer, lane_bits
+
+__all__ = ["AddressedSample", "Store"]
+
+#: Beats and bursts that may wait for the bus, and the room that samples on their way need: those
+#: of `Coalescer.LATENCY` and four more cycles until ``room`` has fallen.
+_BEATS, _BURSTS, _MARGIN = 32, 16, Coalescer.LATENCY + 5
+
+#: Most bursts without a response.
+_OUTSTANDING = 16
+
+
+class AddressedSample(data.StructLayout):
+    """A sample and where it goes."""
+
+    def __init__(self):
+        super().__init__({"sample": signed(16), "place": MarkedAddress()})
+
+
+class Store(wiring.Component):
+    """Write samples to a stream of addresses.
+
+    A sample joins the beat of its predecessor, a beat the burst of its predecessor, if it
+    continues it; of two samples for one address the later one stays. A burst is requested when
+    all its beats are there, so it never holds up the bus; the last one when the sample marked
+    last has come. 1 sample a cycle while the bus takes the bursts; at most 16 bursts wait for
+    their response.
+
+    Parameters
+    ----------
+    data_width : int
+        Bits of a beat: 32, 64, 128, 256 or 512.
+
+    Members
+    -------
+    i : In(stream of AddressedSample)
+        Samples and addresses in samples.
+    bus : Out(WriteMaster(data_width))
+    start : In(1)
+        Begin a transfer, in a cycle in which it is not busy.
+    abort : In(1)
+        Request no more bursts; send the beats of those already requested without strobes.
+    busy : Out(1)
+        From the cycle behind ``start`` until the last burst's response has come, or until all
+        responses of an aborted transfer have.
+    error : Out(1)
+        A response with an error came in the cycle before.
+
+    Raises
+    ------
+    TypeError
+        If ``data_width`` is not an integer.
+    ValueError
+        If ``data_width`` is out of range.
+
+    Source: ARM IHI 0022, A3; docs/architecture.md, "DMA port".
+    """
+
+    def __init__(self, data_width):
+        self.data_width = data_width
+        self.lane_bits = lane_bits(data_width)
+        super().__init__({
+            "i": In(stream.Signature(AddressedSample())),
+            "bus": Out(WriteMaster(data_width)),
+            "start": In(1), "abort": In(1), "busy": Out(1), "error": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        running, draining = Signal(), Signal()
+        # All samples are in beats; bursts on their way that have no response.
+        complete, outstanding = Signal(), Signal(range(_OUTSTANDING + 1))
+        clear = self.start | self.abort
+
+        m.submodules.beats = beats = StreamFifo(WriteDataLayout(self.data_width), _BEATS)
+        m.submodules.bursts = bursts = StreamFifo(BurstLayout(self.data_width), _BURSTS)
+        m.d.comb += [
+            # An abort keeps the beats: some belong to bursts already requested.
+            beats.clear.eq(self.start),
+            bursts.clear.eq(clear),
+        ]
+
+        self._pack(m, beats, bursts, clear, running, complete)
+        issue, waiting = self._request(m, bursts, running, outstanding)
+        self._send(m, beats, issue, draining)
+
+        b = self.bus.b
+        m.d.comb += b.ready.eq(1)
+        m.d.sync += [
+            outstanding.eq(outstanding + issue - b.valid),
+            self.error.eq(b.valid & (b.payload != OKAY)),
+        ]
+
+        m.d.comb += self.busy.eq(running | draining)
+        with m.If(self.abort):
+            m.d.sync += [running.eq(0), draining.eq(self.busy)]
+        with m.Elif(self.start):
+            m.d.sync += running.eq(1)
+        with m.Elif(outstanding == 0):
+            with m.If(complete & ~waiting):
+                m.d.sync += running.eq(0)
+            m.d.sync += draining.eq(0)
+
+        return m
+
+    def _pack(self, m, beats, bursts, clear, running, complete):
+        """Collect samples in beats, beats in bursts."""
+        m.submodules.coalescer = coalescer = Coalescer(self.data_width)
+
+        # Nothing behind here waits: samples are taken only while there is room for all of them.
+        room, ended, taken = Signal(), Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(room & ~clear),
+            taken.eq(self.i.valid & self.i.ready),
+            coalescer.clear.eq(clear),
+            coalescer.i.valid.eq(taken),
+            coalescer.i.payload.eq(self.i.p.place),
+        ]
+        m.d.sync += room.eq(~clear & running & (beats.level < _BEATS - _MARGIN)
+                            & (bursts.level < _BURSTS - _MARGIN))
+
+        sample = self.i.p.sample
+        for stage in range(Coalescer.LATENCY):
+            delayed = Signal(signed(16), name=f"sample{stage}")
+            m.d.sync += delayed.eq(sample)
+            sample = delayed
+
+        # The beat that is being filled leaves with the next beat's first sample, or, like the
+        # last burst, behind the last sample.
+        filling, arrives, leaves = Signal(), Signal(), Signal()
+        beat = Signal(data.ArrayLayout(16, self.data_width // 16))
+        written = Signal(self.data_width // 16)
+        place, burst = coalescer.o, coalescer.burst
+        m.d.comb += [
+            arrives.eq(place.valid),
+            leaves.eq(filling & ((arrives & place.p.advance) | burst.valid)),
+            beats.i.valid.eq(leaves),
+            beats.i.p.data.eq(beat),
+            beats.i.p.strobe.eq(Cat(lane.replicate(2) for lane in written)),
+            beats.i.p.last.eq(burst.valid),
+            bursts.i.valid.eq(burst.valid),
+            bursts.i.payload.eq(burst.payload),
+        ]
+        for lane in range(self.data_width // 16):
+            with m.If(arrives & (place.p.lane == lane)):
+                m.d.sync += [beat[lane].eq(sample), written[lane].eq(1)]
+            with m.Elif(arrives & place.p.advance):
+                m.d.sync += written[lane].eq(0)
+        with m.If(clear | (burst.valid & ~arrives)):
+            m.d.sync += filling.eq(0)
+        with m.Elif(arrives):
+            m.d.sync += filling.eq(1)
+        with m.If(arrives & place.p.last):
+            m.d.sync += ended.eq(1)
+        with m.If(ended & burst.valid):
+            m.d.sync += complete.eq(1)
+        with m.If(clear):
+            m.d.sync += [ended.eq(0), complete.eq(0)]
+
+    def _request(self, m, bursts, running, outstanding):
+        """Offer bursts; return whether one goes now, and whether any waits."""
+        issue = Signal()
+        aw = self.bus.aw
+        m.d.comb += [
+            issue.eq(running & bursts.o.valid & (~aw.valid | aw.ready)
+                     & (outstanding != _OUTSTANDING)),
+            bursts.o.ready.eq(issue),
+        ]
+        with m.If(issue):
+            m.d.sync += [
+                aw.valid.eq(1),
+                aw.p.address.eq(bursts.o.p.beat << self.lane_bits + 1),
+                aw.p.length.eq(bursts.o.p.length),
+            ]
+        with m.Elif(aw.ready):
+            m.d.sync += aw.valid.eq(0)
+        return issue, bursts.o.valid | (bursts.level != 0)
+
+    def _send(self, m, beats, issue, draining):
+        """Send the beats of the bursts that are requested."""
+        owed = Signal(range(_OUTSTANDING + 1))
+        send = Signal()
+        w = self.bus.w
+        m.d.comb += [
+            send.eq(beats.o.valid & (owed != 0) & (~w.valid | w.ready)),
+            beats.o.ready.eq(send),
+        ]
+        with m.If(send):
+            m.d.sync += [
+                w.valid.eq(1),
+                w.p.data.eq(beats.o.p.data),
+                w.p.strobe.eq(Mux(draining, 0, beats.o.p.strobe)),
+                w.p.last.eq(beats.o.p.last),
+            ]
+        with m.Elif(w.ready):
+            m.d.sync += w.valid.eq(0)
+        m.d.sync += owed.eq(owed + issue - (send & beats.o.p.last))

@@ -1,0 +1,97 @@
+"""Write channel of a DMA port: a stream to memory, four loops from a base address."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..axi import WriteMaster
+from ..registers import dma_units
+from ..stream import SkidBuffer
+from .address import AddressGenerator
+from .store import Store
+
+__all__ = ["WriteChannel"]
+
+
+class WriteChannel(wiring.Component):
+    """Stream to memory, in the order of four loops.
+
+    The n-th sample goes to the n-th address base + sum(index_k * stride_k). 1 sample a cycle
+    while the bus takes the bursts, see `Store`.
+
+    Parameters
+    ----------
+    target : Target
+        The machine.
+
+    Members
+    -------
+    config : In(layout of unit ``write``)
+    i : In(stream of signed(16))
+        Samples. Never ready while not busy.
+    bus : Out(WriteMaster(target.data_width))
+    start : In(1)
+        Take the new ``config``; only while not busy.
+    abort : In(1)
+        End the transfer once all responses have come; see `Store`. A start in the same cycle has
+        no effect.
+    busy : Out(1)
+        From the cycle behind ``start`` until the last response has come.
+    error : Out(1)
+        A response with an error came in the cycle before.
+
+    Source: docs/architecture.md, "DMA port".
+    """
+
+    def __init__(self, target):
+        self.target = target
+        super().__init__({
+            "config": In(dma_units(target, convolver=False)["write"].layout),
+            "i": In(stream.Signature(signed(16))),
+            "bus": Out(WriteMaster(target.data_width)),
+            "start": In(1), "abort": In(1), "busy": Out(1), "error": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.input = buffer = SkidBuffer(signed(16))
+        m.submodules.addresses = addresses = AddressGenerator()
+        m.submodules.store = store = Store(self.target.data_width)
+
+        clear = self.start | self.abort
+        begin, begun = Signal(), Signal()
+        m.d.comb += begin.eq(self.start & self.config.enable & ~self.abort)
+        m.d.sync += begun.eq(begin)
+
+        opened = Signal()
+        with m.If(clear):
+            m.d.sync += opened.eq(begin)
+        with m.Elif(~store.busy):
+            m.d.sync += opened.eq(0)
+
+        wiring.connect(m, store.bus, wiring.flipped(self.bus))
+        m.d.comb += [
+            # The generator is empty in the cycle behind a start: it takes the base at once.
+            addresses.i.valid.eq(begun),
+            addresses.i.p.address.eq(self.config.base),
+            addresses.i.p.last.eq(1),
+            addresses.count.eq(self.config.count),
+            addresses.stride.eq(self.config.stride),
+            addresses.clear.eq(clear),
+            buffer.clear.eq(clear),
+            buffer.i.payload.eq(self.i.payload),
+            buffer.i.valid.eq(self.i.valid & opened),
+            self.i.ready.eq(buffer.i.ready & opened),
+            store.start.eq(begin),
+            store.abort.eq(self.abort),
+            store.i.p.sample.eq(buffer.o.payload),
+            store.i.p.place.eq(addresses.o.payload),
+            store.i.valid.eq(buffer.o.valid & addresses.o.valid),
+            buffer.o.ready.eq(store.i.ready & addresses.o.valid),
+            addresses.o.ready.eq(store.i.ready & buffer.o.valid),
+            self.busy.eq(store.busy),
+            self.error.eq(store.error),
+        ]
+
+        return m
