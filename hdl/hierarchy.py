@@ -6,7 +6,7 @@ by simulators and synthesis tools, once a tile. Components that contain others t
 an instance of a module that it remembers and writes once.
 """
 
-from amaranth.hdl import ClockSignal, DomainRenamer, Instance, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -16,7 +16,7 @@ __all__ = ["Inline", "Library", "ModuleInstance", "Modules"]
 class Library:
     """Where a component gets the components it contains."""
 
-    def get(self, name, make, *, domain="sync"):
+    def get(self, name, make):
         """Return a component equal to ``make()``.
 
         Parameters
@@ -25,8 +25,6 @@ class Library:
             Module name; the same for equal components only.
         make : callable
             Makes the component.
-        domain : str
-            Clock domain the component runs in.
         """
         raise NotImplementedError
 
@@ -34,8 +32,8 @@ class Library:
 class Inline(Library):
     """Hands out the components themselves."""
 
-    def get(self, name, make, *, domain="sync"):
-        return make() if domain == "sync" else DomainRenamer(domain)(make())
+    def get(self, name, make):
+        return make()
 
 
 class Modules(Library):
@@ -44,10 +42,10 @@ class Modules(Library):
     def __init__(self):
         self.components = {}
 
-    def get(self, name, make, *, domain="sync"):
+    def get(self, name, make):
         if name not in self.components:
             self.components[name] = make()
-        return ModuleInstance(name, self.components[name].signature, domain=domain)
+        return ModuleInstance(name, self.components[name].signature)
 
 
 class ModuleInstance(wiring.Component):
@@ -59,17 +57,14 @@ class ModuleInstance(wiring.Component):
         Module name.
     signature : wiring.Signature
         The component's; port names are its paths joined by ``__``, as Amaranth writes them.
-    domain : str
-        Clock domain that drives ``clk`` and ``rst``.
     """
 
-    def __init__(self, name, signature, *, domain="sync"):
+    def __init__(self, name, signature):
         self.module = name
-        self.domain = domain
         super().__init__(signature)
 
     def elaborate(self, platform):
-        ports = {"i_clk": ClockSignal(self.domain), "i_rst": ResetSignal(self.domain)}
+        ports = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
         for path, member, value in self.signature.flatten(self):
             direction = "i" if member.flow is In else "o"
             ports[f"{direction}_{'__'.join(map(str, path))}"] = Value.cast(value)

@@ -1,21 +1,19 @@
 """The whole machine: grid, DMA ports, interconnect and control, behind plain AXI ports."""
 
-from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, ResetSignal
+from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import bits_for
 
 from .axi import AxiSignature, LiteSignature
 from .control.control import Control
+from .control.host_registers import HOST_ADDRESS_WIDTH
 from .dma.interconnect import Interconnect
 from .dma_node import DmaNode, node_kind
 from .grid import Grid
 from .hierarchy import Inline
 
-__all__ = ["HOST_ADDRESS_WIDTH", "Top"]
-
-#: Bits of a byte address on the host port.
-HOST_ADDRESS_WIDTH = 12
+__all__ = ["Top"]
 
 
 def _flat(prefix, signature):
@@ -53,13 +51,9 @@ class Top(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # An abort resets the tiles: whatever stood in a stream is gone.
-        m.domains.grid = grid_domain = ClockDomain()
         control = m.submodules.control = self.library.get("control", lambda: Control(self.target))
-        abort = control.abort
-        m.d.comb += [grid_domain.clk.eq(ClockSignal()), grid_domain.rst.eq(ResetSignal() | abort)]
         grid = m.submodules.grid = self.library.get(
-            "grid", lambda: Grid(self.target, library=self.library), domain="grid")
+            "grid", lambda: Grid(self.target, library=self.library))
         nodes = [self._dma_node(m, port) for port in range(self.target.ports)]
         interconnect = m.submodules.interconnect = self.library.get(
             "interconnect", lambda: Interconnect(self.target, self.readers, self.writers))
