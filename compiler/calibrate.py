@@ -1,0 +1,178 @@
+"""Calibration data: is it for this network, and which numbers it drives through it."""
+
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import CalibrationError
+from .execute import execute
+from .graph import Activation, Graph, Pool, Reshape
+
+__all__ = ["Ranges", "batches", "check_calibration", "guess_calibration", "load_calibration",
+           "measure", "useful_ranges"]
+
+#: Random samples used when the user gives none.
+GUESSED_SAMPLES = 16
+
+#: Numbers of one tensor that are held at a time; larger batches are split.
+BATCH_NUMBERS = 1 << 22
+
+#: Inputs beyond these change no 16-bit output of the function.
+_SATURATION = {"tanh": (-8.0, 8.0), "sigmoid": (-16.0, 16.0)}
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The smallest and largest value of one tensor, over all samples."""
+
+    low: float
+    high: float
+
+    @property
+    def largest(self):
+        """Largest magnitude."""
+        return max(-self.low, self.high)
+
+
+def load_calibration(path):
+    """Read calibration data from a .npz file.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Arrays by input name, not yet checked against a network.
+
+    Raises
+    ------
+    CalibrationError
+        If it is no .npz file of plain arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if isinstance(arrays, np.ndarray):
+                raise CalibrationError(f"{path}: holds one array; calibration data is an .npz file "
+                                       "with one array for each input, under its name")
+            return {name: arrays[name] for name in arrays.files}
+    except OSError as error:
+        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        if isinstance(error, CalibrationError):
+            raise
+        raise CalibrationError(f"{path}: not an .npz file of plain arrays: {error}") from None
+
+
+def check_calibration(graph: Graph, calibration):
+    """Return calibration data as float64 maps (samples, channels, rows, columns).
+
+    Parameters
+    ----------
+    graph : Graph
+        The network.
+    calibration : dict of str to array
+        For each input, samples stacked along the batch dimension of its ONNX shape.
+
+    Raises
+    ------
+    CalibrationError
+        If a name, shape, type or value does not fit.
+    """
+    if not hasattr(calibration, "items"):
+        raise CalibrationError("calibration data must be a dict of arrays by input name, not "
+                               f"{type(calibration).__name__}")
+    known = ", ".join(repr(name) for name in graph.inputs)
+    for name in calibration:
+        if name not in graph.inputs:
+            raise CalibrationError(f"calibration data {name!r} is for no input; the inputs are "
+                                   f"{known}")
+    checked = {}
+    for name in graph.inputs:
+        if name not in calibration:
+            raise CalibrationError(f"calibration data for input {name!r} is missing; there is data "
+                                   f"for {', '.join(map(repr, calibration)) or 'none'}")
+        checked[name] = _check_array(graph, name, np.asarray(calibration[name]))
+    counts = {name: len(values) for name, values in checked.items()}
+    if len(set(counts.values())) > 1:
+        raise CalibrationError(f"calibration data has different numbers of samples: {counts}")
+    return checked
+
+
+def _check_array(graph, name, values):
+    what = f"calibration data {name!r}"
+    if values.dtype.kind not in "fiub":
+        raise CalibrationError(f"{what} is of type {values.dtype}; it must be numbers")
+    inner = graph.input_shapes[name][1:]
+    if values.ndim == 0 or values.shape[1:] != inner or len(values) < 1:
+        wanted = ", ".join(["samples", *map(str, inner)])
+        raise CalibrationError(f"{what} has shape {list(values.shape)}; it must be ({wanted}) with "
+                               "at least one sample")
+    values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
+        raise CalibrationError(f"{what} holds {bad} values that are NaN or infinite")
+    return values.reshape(len(values), *graph.shapes[name])
+
+
+def guess_calibration(graph: Graph):
+    """Return random samples in -1..1, the same on every machine, for want of the user's data."""
+    random = np.random.RandomState(0)
+    return {name: random.uniform(-1, 1, (GUESSED_SAMPLES, *graph.shapes[name]))
+            for name in graph.inputs}
+
+
+def batches(graph: Graph, samples):
+    """Yield all tensors of the executed graph, for a few samples at a time."""
+    largest = max(int(np.prod(shape)) for shape in graph.shapes.values())
+    step = max(1, BATCH_NUMBERS // largest)
+    count = len(next(iter(samples.values())))
+    for start in range(0, count, step):
+        yield execute(graph, {name: values[start:start + step]
+                              for name, values in samples.items()})
+
+
+def measure(graph: Graph, samples):
+    """Return the `Ranges` of every tensor over calibration samples.
+
+    Raises
+    ------
+    CalibrationError
+        If a tensor holds numbers that are not finite.
+    """
+    ranges = {}
+    for tensors in batches(graph, samples):
+        for name, values in tensors.items():
+            low, high = float(values.min()), float(values.max())
+            if not (np.isfinite(low) and np.isfinite(high)):
+                raise CalibrationError(f"tensor {name!r} is not finite for the calibration data")
+            before = ranges.get(name, Ranges(low, high))
+            ranges[name] = Ranges(min(low, before.low), max(high, before.high))
+    return ranges
+
+
+def useful_ranges(graph: Graph):
+    """Return for each tensor the range beyond which its readers no longer tell values apart.
+
+    A tensor that only tanh reads may saturate at 8, one that only ReLU reads below 0: its format
+    need not hold more.
+    """
+    useful = dict.fromkeys(graph.outputs, (-np.inf, np.inf))
+    for node in reversed(graph.nodes):
+        through = useful.get(node.output, (-np.inf, np.inf))
+        wanted = _wanted(node, through)
+        for name in node.inputs:
+            low, high = useful.get(name, (np.inf, -np.inf))
+            useful[name] = (min(low, wanted[0]), max(high, wanted[1]))
+    return useful
+
+
+def _wanted(node, through):
+    """Return the useful range of a node's inputs, given that of its output."""
+    if isinstance(node, Reshape) or (isinstance(node, Pool) and node.kind == "max"):
+        return through
+    if isinstance(node, Activation):
+        if node.function == "relu":
+            return (0.0, max(through[1], 0.0))
+        if node.function == "clip":
+            return node.parameters
+        return _SATURATION.get(node.function, (-np.inf, np.inf))
+    return (-np.inf, np.inf)

@@ -1,0 +1,238 @@
+"""Post-training quantisation: the float graph and calibration data to the fixed-point graph.
+
+Binary points come from `compiler.points`. From them and from the integer range of every tensor,
+each convolution's weights are rounded so that no sum can leave the accumulator, whatever the input.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import fixed
+from .calibrate import batches, check_calibration, guess_calibration, measure, useful_ranges
+from .graph import Activation, Add, Conv, Pool, Reshape
+from .points import (
+    ACCUMULATOR_LIMIT,
+    HIGHEST,
+    LOWEST,
+    MAX_CONV_SHIFT,
+    choose_fractions,
+    weight_fraction,
+)
+from .tables import SEGMENTS, evaluate, get_function, make_table, table_error
+
+__all__ = ["QuantisationSummary", "TensorSummary", "quantise"]
+
+GUESSED = ("no calibration data: the numbers' ranges are guessed from random inputs in -1..1; give "
+           "calibration data for a network that is to be accurate")
+
+
+@dataclass(frozen=True)
+class TensorSummary:
+    """How well one tensor's format holds the calibration data.
+
+    Numbers so large that the tensor's readers saturate count as the largest that they tell apart.
+
+    Parameters
+    ----------
+    name : str
+        The tensor.
+    layer : str
+        The user's layer that makes it, "input" for an input.
+    fraction : int
+        Bits behind the point.
+    low, high : float
+        Range over the calibration data.
+    clipped : float
+        Share of the samples that the format does not reach.
+    snr : float
+        Signal to rounding and clipping error of this format alone, in dB.
+    """
+
+    name: str
+    layer: str
+    fraction: int
+    low: float
+    high: float
+    clipped: float
+    snr: float
+
+
+@dataclass(frozen=True)
+class QuantisationSummary:
+    """What quantisation chose: tensors in order, notes on compromises, warnings for the user."""
+
+    tensors: tuple[TensorSummary, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def __str__(self):
+        rows = [f"{'layer':20} {'tensor':20} {'format':>8} {'range':>23} {'clipped':>8} {'SNR':>8}"]
+        for entry in self.tensors:
+            form = f"Q{15 - entry.fraction}.{entry.fraction}"
+            span = f"{entry.low:.4g} to {entry.high:.4g}"
+            rows.append(f"{entry.layer:20} {entry.name:20} {form:>8} {span:>23} "
+                        f"{entry.clipped:8.2%} {entry.snr:5.1f} dB")
+        return "\n".join([*rows, *(f"note: {note}" for note in self.notes),
+                          *(f"warning: {warning}" for warning in self.warnings)])
+
+
+def quantise(graph, calibration=None, *, segments=SEGMENTS):
+    """Quantise a simplified graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        Conv, Activation, Pool, Add and Reshape nodes.
+    calibration : dict of str to array, optional
+        Samples of every input, stacked along the batch dimension; random ones if left out.
+    segments : int
+        Segments of the target's mappers.
+
+    Returns
+    -------
+    fixed.FixedGraph
+        The network in integers.
+    QuantisationSummary
+        What was chosen.
+
+    Raises
+    ------
+    CalibrationError
+        If the calibration data does not fit the network.
+    QuantisationError
+        If a layer's numbers do not fit the arithmetic.
+    """
+    guessed = calibration is None
+    samples = guess_calibration(graph) if guessed else check_calibration(graph, calibration)
+    ranges = measure(graph, samples)
+    useful = useful_ranges(graph)
+    fractions, notes = choose_fractions(graph, ranges, useful)
+    builder = _Builder(graph, fractions, segments)
+    result = builder.build()
+    summary = QuantisationSummary(
+        tensors=tuple(_summaries(graph, samples, ranges, useful, fractions)),
+        notes=(*notes, *builder.notes), warnings=(GUESSED,) if guessed else ())
+    return result, summary
+
+
+def _summaries(graph, samples, ranges, useful, fractions):
+    layers = dict.fromkeys(graph.inputs, "input")
+    layers.update((node.output, node.layer) for node in graph.nodes)
+    sums = {name: np.zeros(4) for name in layers}
+    for tensors in batches(graph, samples):
+        for name, values in tensors.items():
+            scaled = np.clip(values, *useful.get(name, (-np.inf, np.inf))) * 2.0 ** fractions[name]
+            kept = np.clip(np.floor(scaled + 0.5), LOWEST, HIGHEST)
+            error = np.abs(scaled - kept)
+            # A step of the format and more: not rounding, and not the one step that 32768 lacks.
+            sums[name] += (values.size, np.count_nonzero(error > 1), np.sum(scaled**2),
+                           np.sum(error**2))
+    for name, layer in layers.items():
+        size, clipped, signal, error = sums[name]
+        snr = 10 * np.log10(signal / error) if signal and error else np.inf
+        yield TensorSummary(name, layer, fractions[name], ranges[name].low, ranges[name].high,
+                            float(clipped / size), float(snr))
+
+
+def requantise(value, shift):
+    """Return integers rounded half up, shifted right and saturated; docs/arithmetic.md."""
+    return np.clip((value + (1 << shift >> 1)) >> shift, LOWEST, HIGHEST)
+
+
+class _Builder:
+    """Builds the nodes of the fixed graph, and follows the integer range of each tensor."""
+
+    def __init__(self, graph, fractions, segments):
+        self.graph, self.fractions, self.segments = graph, fractions, segments
+        self.reach = dict.fromkeys(graph.inputs, (LOWEST, HIGHEST))
+        self.notes = []
+
+    def build(self):
+        """Return the fixed graph."""
+        make = {Conv: self._conv, Activation: self._activation, Pool: self._pool, Add: self._add,
+                Reshape: self._reshape}
+        nodes = tuple(make[type(node)](node, {
+            "name": node.name, "inputs": node.inputs, "output": node.output, "layer": node.layer})
+            for node in self.graph.nodes)
+        tensors = {name: fixed.Tensor(name, shape, self.fractions[name])
+                   for name, shape in self.graph.shapes.items()}
+        return fixed.FixedGraph(
+            nodes=nodes, tensors=tensors, inputs=self.graph.inputs, outputs=self.graph.outputs,
+            input_shapes=dict(self.graph.input_shapes),
+            output_shapes=dict(self.graph.output_shapes))
+
+    def _conv(self, node, common):
+        source, result = self.fractions[node.inputs[0]], self.fractions[node.output]
+        low, high = self.reach[node.inputs[0]]
+        bound = max(abs(low), abs(high), 1)
+        points = np.array([weight_fraction(weights, bias, source, result, bound)
+                           for weights, bias in zip(node.weights, node.bias, strict=True)])
+        weights = np.floor(node.weights * 2.0 ** points.reshape(-1, 1, 1, 1) + 0.5).astype(np.int64)
+        bias = np.floor(node.bias * 2.0 ** (source + points) + 0.5).astype(np.int64)
+        shift = source + points - result
+        most = np.abs(bias) + np.abs(weights).sum(axis=(1, 2, 3)) * bound
+        # The proof that no partial sum, in any order, leaves the accumulator.
+        assert most.max() < ACCUMULATOR_LIMIT and np.abs(weights).max() <= HIGHEST, node.name
+        assert 0 <= shift.min() and shift.max() <= MAX_CONV_SHIFT, node.name
+        self._note_lost_bits(node, weights)
+        # Padding adds zeros to what the kernels see.
+        low, high = min(low, 0), max(high, 0)
+        positive = np.maximum(weights, 0).sum(axis=(1, 2, 3))
+        negative = np.minimum(weights, 0).sum(axis=(1, 2, 3))
+        least = [requantise(int(value), int(by)) for value, by in
+                 zip(bias + positive * low + negative * high, shift, strict=True)]
+        largest = [requantise(int(value), int(by)) for value, by in
+                   zip(bias + positive * high + negative * low, shift, strict=True)]
+        self.reach[node.output] = (int(min(least)), int(max(largest)))
+        return fixed.Convolution(**common, weights=weights.astype(np.int16), bias=bias,
+                                 shift=shift.astype(np.int64), stride=node.stride,
+                                 padding=node.padding, groups=node.groups)
+
+    def _note_lost_bits(self, node, weights):
+        """Note the maps whose weights use less than 14 bits, so that no sum overflows."""
+        most = np.abs(weights).max(axis=(1, 2, 3))
+        real = np.abs(node.weights).max(axis=(1, 2, 3)) > 0
+        short = real & (most < 1 << 13)
+        if short.any():
+            bits = int(most[short].min()).bit_length() + 1
+            self.notes.append(f"{node.layer}: {int(short.sum())} of {len(most)} maps have weights "
+                              f"of fewer than 15 bits, the shortest of {bits}, so that no sum of "
+                              "products can leave the accumulator")
+
+    def _activation(self, node, common):
+        function = get_function(node.function, node.parameters)
+        formats = self.fractions[node.inputs[0]], self.fractions[node.output]
+        table = make_table(function, *formats, self.segments)
+        error = table_error(table, function, *formats)
+        if error > 1:
+            self.notes.append(f"{node.layer}: the table of {function} is up to {error} steps of "
+                              f"2**-{formats[1]} from the exact function")
+        low, high = self.reach[node.inputs[0]]
+        values = evaluate(table, np.arange(low, high + 1))
+        self.reach[node.output] = (int(values.min()), int(values.max()))
+        return fixed.Lookup(**common, function=str(function), table=table)
+
+    def _pool(self, node, common):
+        low, high = self.reach[node.inputs[0]]
+        if node.kind == "average":
+            # The reciprocal is rounded: a mean can be a little larger than its samples.
+            low, high = max(min(low, 0) - 2, LOWEST), min(max(high, 0) + 2, HIGHEST)
+        self.reach[node.output] = (low, high)
+        return fixed.Pool(**common, kind=node.kind, window=node.window, stride=node.stride,
+                          padding=node.padding, count_include_pad=node.count_include_pad)
+
+    def _add(self, node, common):
+        first, second = (self.fractions[name] for name in node.inputs)
+        result = self.fractions[node.output]
+        point = max(first, second, result)
+        shift_a, shift_b, shift = point - first, point - second, point - result
+        ends = zip(*(self.reach[name] for name in node.inputs), strict=True)
+        low, high = (int(requantise((a << shift_a) + (b << shift_b), shift)) for a, b in ends)
+        self.reach[node.output] = (low, high)
+        return fixed.Elementwise(**common, operation="add", shift_a=shift_a, shift_b=shift_b,
+                                 shift=shift)
+
+    def _reshape(self, node, common):
+        self.reach[node.output] = self.reach[node.inputs[0]]
+        return fixed.Reshape(**common)
