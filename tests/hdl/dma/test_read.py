@@ -1,8 +1,9 @@
+# amaranth: UnusedElaboratable=no
 from random import Random
 
 import pytest
 
-from hdl.dma.read import ReadChannel
+from hdl.dma.read import BaseTable, ReadChannel
 from hdl.target import get_target
 from sim.streams import holds_offer, receive, simulate
 from tests.hdl.dma.axi_memory import AxiMemory, loop_addresses
@@ -75,3 +76,176 @@ def test_random_transfers_match_indexing(name, stall, seed):
 
     simulate(dut, bench, checks=[holds_offer(dut.o), *memory.processes(reads=[dut.bus])],
              cycles=60_000)
+
+
+async def drain(ctx, dut, count):
+    """Take ``count`` samples without a pause; return the cycles that took."""
+    ctx.set(dut.o.ready, 1)
+    got, cycles = [], 0
+    while len(got) < count:
+        _, _, valid, sample = await ctx.tick().sample(dut.o.valid, dut.o.payload)
+        cycles += 1
+        if valid:
+            got.append(sample)
+    ctx.set(dut.o.ready, 0)
+    return got, cycles
+
+
+@pytest.mark.parametrize(("name", "latency", "counts", "strides"), [
+    ("virtex6-lx240t", 60, [500, 4], [1, 1003]),
+    ("virtex6-lx240t", 60, [500, 4], [2, 1501]),
+    ("virtex6-lx240t", 60, [500, 4], [4, 3001]),
+    ("virtex6-lx240t", 60, [2000, 1], [0, 0]),
+    ("virtex6-lx240t", 60, [1000, 2], [-1, -1500]),
+    ("tiny", 60, [500, 4], [1, 1003]),
+    ("tiny", 60, [500, 4], [2, 1501]),
+    ("tiny", 40, [500, 4], [4, 3001]),
+    ("ecp5-85k", 60, [500, 4], [1, 1003]),
+    ("ecp5-85k", 40, [2000, 1], [700, 0]),
+])
+def test_sample_a_cycle(name, latency, counts, strides):
+    target, rng = get_target(name), Random(1)
+    memory = AxiMemory(target.data_width, rng, latency=(latency, latency))
+    dut = ReadChannel(target)
+    counts, strides = [*counts, 1, 1], [*strides, 0, 0]
+
+    async def bench(ctx):
+        await fill_table(ctx, dut.table, [5000])
+        await start(ctx, dut, read_config([5000], counts, strides))
+        addresses = expected_addresses([5000], counts, strides)
+        got, cycles = await drain(ctx, dut, len(addresses))
+        assert got == memory.at(addresses)
+        # Before the first samples; then one a cycle.
+        assert cycles <= len(addresses) + latency + 3 + 12 + 63
+
+    simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
+
+
+@pytest.mark.parametrize(("count", "cycles"), [(1, 16), (16, 31)])
+def test_first_sample_comes_early(count, cycles):
+    target = get_target("virtex6-lx240t")
+    memory = AxiMemory(target.data_width, Random(1))
+    dut = ReadChannel(target)
+
+    async def bench(ctx):
+        await fill_table(ctx, dut.table, [0])
+        await start(ctx, dut, read_config([0], [count, 1, 1, 1], [1, 0, 0, 0]))
+        _, taken = await drain(ctx, dut, 1)
+        assert taken <= cycles
+
+    simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
+
+
+def test_rows_share_bursts():
+    target = get_target("virtex6-lx240t")
+    memory = AxiMemory(target.data_width, Random(1))
+    dut = ReadChannel(target)
+
+    async def bench(ctx):
+        await fill_table(ctx, dut.table, [8])
+        await start(ctx, dut, read_config([8], [1000, 1, 1, 1], [1, 0, 0, 0]))
+        await drain(ctx, dut, 1000)
+        assert len(memory.reads) <= 18
+        assert memory.beats_read <= 63 + 18
+
+    simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
+
+
+def test_table_of_single_samples_keeps_up():
+    target, rng = get_target("tiny"), Random(5)
+    memory = AxiMemory(target.data_width, rng, latency=(30, 30))
+    dut = ReadChannel(target)
+    bases = [rng.randrange(len(memory.samples)) for _ in range(target.table_depth)]
+
+    async def bench(ctx):
+        await fill_table(ctx, dut.table, bases)
+        await start(ctx, dut, read_config(bases, [1] * 4, [0] * 4, repeat=3))
+        got, cycles = await drain(ctx, dut, 3 * len(bases))
+        assert got == memory.at(bases * 3)
+        assert cycles <= 3 * len(bases) + 30 + 20
+
+    simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
+
+
+def test_start_exchanges_the_banks():
+    dut = BaseTable(16)
+
+    async def walk(ctx, entries, repeat=1):
+        ctx.set(dut.entries, entries)
+        ctx.set(dut.repeat, repeat)
+        ctx.set(dut.enable, 1)
+        ctx.set(dut.start, 1)
+        # This word comes with the start: it is the next step's.
+        await fill_table(ctx, dut.table, [77])
+        ctx.set(dut.start, 0)
+        count = max(entries, 1) * max(repeat, 1)
+        return await receive(ctx, dut.o, count, rng=Random(1), stall=0.3)
+
+    async def bench(ctx):
+        await fill_table(ctx, dut.table, [10, 11, 12])
+        got = await walk(ctx, 3, 2)
+        assert [word.address for word in got] == [10, 11, 12] * 2
+        assert [word.last for word in got] == [0] * 5 + [1]
+        got = await walk(ctx, 1)
+        assert [(word.address, word.last) for word in got] == [(77, 1)]
+        # What the first step was told is in the shadow bank again, but for its first word.
+        got = await walk(ctx, 3)
+        assert [word.address for word in got] == [77, 11, 12]
+        # Counts of 0 are taken as 1.
+        got = await walk(ctx, 0, 0)
+        assert [(word.address, word.last) for word in got] == [(77, 1)]
+        assert not ctx.get(dut.o.valid)
+
+    simulate(dut, bench, checks=[holds_offer(dut.o)])
+
+
+def test_table_depth_is_checked():
+    with pytest.raises(ValueError, match="^depth must be a power of two of at least 2, not 12$"):
+        BaseTable(12)
+
+
+def test_disabled_channel_stays_idle():
+    target = get_target("tiny")
+    memory = AxiMemory(target.data_width, Random(1))
+    dut = ReadChannel(target)
+
+    async def bench(ctx):
+        await start(ctx, dut, read_config([0], [9, 1, 1, 1], [1, 0, 0, 0], enable=0))
+        for _ in range(40):
+            assert not ctx.get(dut.busy) and not ctx.get(dut.o.valid)
+            await ctx.tick()
+        assert not memory.reads
+
+    simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_abort_takes_back_what_is_outstanding(name):
+    target, rng = get_target(name), Random(3)
+    memory = AxiMemory(target.data_width, rng, latency=(1, 80), stall=0.3)
+    dut = ReadChannel(target)
+
+    async def bench(ctx):
+        for _ in range(12):
+            await fill_table(ctx, dut.table, [40, 900])
+            await start(ctx, dut, read_config([40, 900], [300, 3, 1, 1], [2, 1000, 0, 0]))
+            got = await receive(ctx, dut.o, rng.choice((0, 0, 1, 200)), rng=rng, stall=0.2)
+            assert got == memory.at(range(40, 440, 2))[:len(got)]
+            for _ in range(rng.randrange(100)):
+                await ctx.tick()
+            ctx.set(dut.abort, 1)
+            await ctx.tick()
+            ctx.set(dut.abort, 0)
+            while ctx.get(dut.busy):
+                assert not ctx.get(dut.o.valid)
+                await ctx.tick()
+            assert memory.open_reads == 0
+            # The next step starts clean.
+            bases, counts, strides, repeat = random_transfer(rng, len(memory.samples), 100)
+            await fill_table(ctx, dut.table, bases)
+            await start(ctx, dut, read_config(bases, counts, strides, repeat))
+            addresses = expected_addresses(bases, counts, strides, repeat)
+            assert await receive(ctx, dut.o, len(addresses), rng=rng) == memory.at(addresses)
+            assert not ctx.get(dut.busy)
+
+    simulate(dut, bench, checks=memory.processes(reads=[dut.bus]), cycles=60_000)
