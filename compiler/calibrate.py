@@ -1,6 +1,5 @@
 """Calibration data: is it for this network, and which numbers it drives through it."""
 
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +8,8 @@ from .errors import CalibrationError
 from .execute import execute
 from .graph import Activation, Graph, Pool, Reshape
 
-__all__ = ["Ranges", "batches", "check_calibration", "guess_calibration", "load_calibration",
-           "measure", "useful_ranges"]
+__all__ = ["Ranges", "batches", "check_calibration", "guess_calibration", "measure",
+           "useful_ranges"]
 
 #: Random samples used when the user gives none.
 GUESSED_SAMPLES = 16
@@ -33,33 +32,6 @@ class Ranges:
     def largest(self):
         """Largest magnitude."""
         return max(-self.low, self.high)
-
-
-def load_calibration(path):
-    """Read calibration data from a .npz file.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Arrays by input name, not yet checked against a network.
-
-    Raises
-    ------
-    CalibrationError
-        If it is no .npz file of plain arrays.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if isinstance(arrays, np.ndarray):
-                raise CalibrationError(f"{path}: holds one array; calibration data is an .npz file "
-                                       "with one array for each input, under its name")
-            return {name: arrays[name] for name in arrays.files}
-    except OSError as error:
-        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        if isinstance(error, CalibrationError):
-            raise
-        raise CalibrationError(f"{path}: not an .npz file of plain arrays: {error}") from None
 
 
 def check_calibration(graph: Graph, calibration):

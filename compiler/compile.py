@@ -1,0 +1,88 @@
+"""From an ONNX model to a program: all stages of the compiler in order."""
+
+import json
+import math
+
+from hdl.target import Target, get_target
+
+from .errors import CompileError
+from .frontend.onnx_import import import_onnx
+from .lower import lower
+from .pipeline import simplify
+from .program import FORMAT, VERSION, Program
+from .quantise import quantise
+
+__all__ = ["compile_model"]
+
+
+def compile_model(model, target="tiny", calibration=None, progress=None):
+    """Compile a network for one machine.
+
+    Parameters
+    ----------
+    model : path, bytes or onnx.ModelProto
+        ONNX model with static shapes and a batch of 1.
+    target : str or Target
+        The machine.
+    calibration : dict of str to array, optional
+        Samples of each input, stacked along the batch dimension; they decide where the binary
+        points stand. Without them ranges are guessed from random inputs, and the program's
+        manifest says so in its warnings.
+    progress : callable, optional
+        Called with a line of text as each stage begins.
+
+    Returns
+    -------
+    Program
+        The program; ``program.save(path)`` writes it.
+
+    Raises
+    ------
+    CompileError
+        If the model, the calibration data or the target is at fault; the message names where,
+        what, and what would be right.
+    """
+    report = progress or (lambda text: None)
+    if not isinstance(target, Target):
+        try:
+            target = get_target(target)
+        except ValueError as error:
+            raise CompileError(str(error)) from None
+    report("Reading the model")
+    graph = simplify(import_onnx(model))
+    report("Quantising")
+    fixed, summary = quantise(graph, calibration, segments=target.segments)
+    report(f"Lowering to {target.name}")
+    lowered = lower(fixed, target)
+    return Program(target.name, target.fingerprint, _manifest(fixed, summary, target, lowered),
+                   lowered.image, fixed)
+
+
+def _manifest(graph, summary, target, lowered):
+    def endpoint(name, shapes):
+        tensor = graph.tensors[name]
+        return {"name": name, "shape": list(shapes[name]), "maps": list(tensor.shape),
+                "fraction": tensor.fraction, "address": lowered.tensors[name]}
+
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "target": target.name,
+        "fingerprint": f"{target.fingerprint:016x}",
+        "program_address": lowered.program_address,
+        "inputs": [endpoint(name, graph.input_shapes) for name in graph.inputs],
+        "outputs": [endpoint(name, graph.output_shapes) for name in graph.outputs],
+        "tensors": [{"name": tensor.name, "maps": list(tensor.shape), "fraction": tensor.fraction,
+                     "address": lowered.tensors.get(tensor.name)}
+                    for tensor in graph.tensors.values()],
+        "steps": lowered.steps,
+        "log": lowered.log,
+        "quantisation": {
+            "tensors": [{"name": entry.name, "layer": entry.layer, "fraction": entry.fraction,
+                         "range": [entry.low, entry.high], "clipped": entry.clipped,
+                         "snr_db": entry.snr if math.isfinite(entry.snr) else None}
+                        for entry in summary.tensors],
+            "notes": list(summary.notes), "warnings": list(summary.warnings)},
+    }
+    # What a program holds is what its file will: lists for tuples.
+    return json.loads(json.dumps(manifest))
