@@ -1,0 +1,1 @@
+"""The host: driver, devices and the command `neuflow`."""
