@@ -49,6 +49,7 @@ def register_page(target):
     parts = [_HEAD.format(target=target.name), "## Configuration units\n"]
     parts += [_unit_section("Tile", unit) for unit in tile_units(target, True).values()]
     parts += [_unit_section("DMA port", unit) for unit in dma_units(target, True).values()]
+    errors = sorted((int(code), text) for code, text in ERROR_TEXTS.items())
     parts += [
         "## Codes\n",
         _codes("Router sources", SOURCES, first=1), _codes("Router sinks", SINKS),
@@ -60,7 +61,7 @@ def register_page(target):
                [(f"0x{register.address:03X}", f"`{register.name}`", register.access, register.doc)
                 for register in HOST_REGISTERS]),
         "### Errors\n",
-        _table(("code", "meaning"), sorted((int(code), text) for code, text in ERROR_TEXTS.items())),
+        _table(("code", "meaning"), errors),
         "### Counters\n",
         f"A 32-bit word each, from 0x{COUNTER_BASE:X}; cleared when a program starts.\n",
         _table(("counter", "name"),
