@@ -1,0 +1,127 @@
+"""The circuit of one convolver job: frames in, weights in, windows out to memory."""
+
+from hdl.registers import RELATIONS
+
+from ..fixed import Pool
+from .circuit import Circuit, loops
+from .job import walk_of
+from .posts import chain, reduction
+
+__all__ = ["convolver_circuit", "convolver_report"]
+
+
+def _relation(position, padding):
+    if position == padding:
+        return RELATIONS.index("equal")
+    return RELATIONS.index("less" if position < padding else "greater")
+
+
+def _mac_values(job, macs):
+    """Return bus and masks of each MAC; those without a tap keep zero weights."""
+    frames = job.frames
+    rows, columns = frames.kernel
+    bus, column, row = [0] * macs, [0] * macs, [0] * macs
+    for lane in range(job.assignment.lanes):
+        for tap in range(rows * columns):
+            r, c = divmod(tap, columns)
+            mac = lane * job.lane_length + tap
+            bus[mac] = rows - 1 - r
+            column[mac] = _relation(c, frames.x.pad)
+            row[mac] = _relation(r, frames.y.pad)
+    return {"bus": bus, "column": column, "row": row}
+
+
+def _convolver_values(job):
+    frames, assignment, work = job.frames, job.assignment, job.work
+    rows, columns = frames.kernel
+    delay = frames.width - columns
+    head_start = (rows - 1) * delay - frames.y.pad * frames.width - frames.x.pad
+    height, width = job.computed
+    lead_x, lead_y, extent_x, extent_y = zip(*frames.kinds, strict=True)
+    return {
+        "enable": 1, "passes": assignment.passes, "entries": len(job.entries),
+        "interleave": assignment.interleave, "lanes": assignment.lanes,
+        "frame_width": frames.width, "frame_height": frames.height,
+        "data_width": frames.x.data, "data_height": frames.y.data,
+        "line_delay": delay if rows > 1 else 0,
+        "lead": max(0, -head_start), "skip": max(0, head_start),
+        "out_width": width, "out_height": height, "out_size": width * height,
+        "kinds": len(frames.kinds), "kind_x": lead_x, "kind_y": lead_y,
+        "kind_width": extent_x, "kind_height": extent_y,
+        "drain_count": (work.window[1], work.window[0], job.columns[1], job.rows[1]),
+        "drain_stride": (1, width, work.step[1], work.step[0] * width),
+        "drain_first": (0, 0), "drain_lanes": (assignment.drained, 0),
+        "drain_last_lanes": (assignment.last, 0),
+    }
+
+
+def _read_values(job, walk, base):
+    work, frames = job.work, job.frames
+    registers = {"enable": 1, "repeat": walk.repeat, "entries": len(walk.table)} | loops(
+        (frames.x.data, work.stride[1]),
+        (frames.y.data, work.stride[0] * work.size[1]),
+        (job.assignment.interleave, walk.group_stride),
+        walk.inner)
+    return registers, [base + offset for offset in walk.table]
+
+
+def _write_values(job, base):
+    work, assignment = job.work, job.assignment
+    rows, columns = work.outputs
+    plane = rows * columns
+    base += assignment.first * plane + job.rows[0] * columns + job.columns[0]
+    by_pass, by_lane, by_group = assignment.steps
+    if by_group == 1:
+        # Groups, lanes and passes make consecutive maps.
+        order = [(job.columns[1], 1), (job.rows[1], columns), (assignment.maps, plane)]
+    else:
+        # Blocks are whole rows then, so that a block's outputs follow each other.
+        order = [(job.rows[1] * job.columns[1], 1), (assignment.interleave, by_group * plane),
+                 (assignment.lanes, by_lane * plane), (assignment.passes, by_pass * plane)]
+    return {"enable": 1, "base": base} | loops(*order)
+
+
+def convolver_circuit(job, stage, tile, target, addresses):
+    """Return the circuit of ``job`` on the convolver of ``tile``.
+
+    Parameters
+    ----------
+    job : Job
+        What to do.
+    stage : Stage
+        The nodes; the head is a Convolution.
+    tile : int
+        A tile with a convolver.
+    target : Target
+        The machine.
+    addresses : tuple of int
+        Sample addresses of input, output and weight stream.
+    """
+    source, result, weights = addresses
+    port = target.tiles + target.port_of_tile(tile)
+    circuit = Circuit()
+    registers, table = _read_values(job, walk_of(job, target), source)
+    circuit.set(port, "read", registers)
+    circuit.set(port, "read_table", table)
+    circuit.set(port, "weights", {
+        "enable": 1, "base": weights, "length": job.assignment.passes * job.pass_weights,
+        "repeat": 1})
+    circuit.set(port, "write", _write_values(job, result))
+    circuit.set(tile, "convolver", _convolver_values(job))
+    circuit.set(tile, "mac", _mac_values(job, target.macs))
+    pool = stage.post(Pool)
+    reduce = None
+    if pool is not None:
+        taken = pool.window[0] * pool.window[1]
+        reduce = reduction(pool.kind, taken, taken)
+    chain(circuit, tile, "conv0", stage.posts, {"conv_a": "dma"}, reduce)
+    return circuit
+
+
+def convolver_report(job, tile):
+    """Return what the program says of a job, to compute utilisation from counters."""
+    cycles = job.assignment.passes * job.pass_cycles
+    return {"tile": tile, "lanes": job.assignment.lanes, "interleave": job.assignment.interleave,
+            "passes": job.assignment.passes, "frames": len(job.entries),
+            "frame": [job.frames.height, job.frames.width], "kernel": list(job.frames.kernel),
+            "chain_cycles": cycles, "macs": job.macs, "active_macs": round(job.macs / cycles, 3)}

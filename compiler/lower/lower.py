@@ -1,0 +1,201 @@
+"""Lowering: from the fixed-point graph to the bytes that the machine runs."""
+
+from dataclasses import dataclass
+
+from hdl.control.counters import counter_names
+
+from ..errors import CompileError
+from ..fixed import Convolution, Elementwise, Lookup
+from .circuit import Circuit, StepPlan
+from .convolver import convolver_circuit, convolver_report
+from .image import HEADER_BYTES, RECORD_BYTES, Layout, WeightPool, encode_program, log_words
+from .memory import allocate, lifetimes, round_up, verify_allocation
+from .predict import batch_cycles, stream_cycles
+from .search import plan_jobs
+from .stages import aliases, find_stages
+from .streaming import elementwise_streams, lookup_streams, pool_streams
+from .weights import weight_stream
+from .work import work_of
+
+__all__ = ["Lowered", "lower"]
+
+#: Parts of an image start at multiples of so many bytes, whole beats on every data bus.
+PART_ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program for one target.
+
+    Parameters
+    ----------
+    image : bytes
+        What is loaded at byte address 0 of the device's memory.
+    program_address : int
+        Byte address of the header.
+    tensors : dict of str to int
+        Byte address of every tensor in memory; a tensor between fused nodes has none.
+    steps : list of dict
+        number, name, layer, reads, writes, predicted_cycles, macs (useful ones) and convolvers:
+        for each in use tile, lanes, interleave, passes, frames (of a group's pass), frame and
+        kernel (rows, columns), chain_cycles, macs, and active_macs, the mean number of MACs that
+        do useful work in a chain cycle.
+    log : dict
+        address (bytes) of the log and words from one record to the next.
+    """
+
+    image: bytes
+    program_address: int
+    tensors: dict
+    steps: list
+    log: dict
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Jobs of a convolution stage that run in one step, and their weight streams' offsets."""
+
+    jobs: list
+    weights: list
+
+
+class _Lowering:
+    """State of one lowering: plans that do not depend on addresses, then addresses."""
+
+    def __init__(self, graph, target):
+        self.graph, self.target = graph, target
+        self.unit = target.data_width // 8
+        self.stages = find_stages(graph)
+        self.root = aliases(graph)
+        self.pool = WeightPool(self.unit)
+        self.batches = [self._plan(stage) if isinstance(stage.head, Convolution) else None
+                        for stage in self.stages]
+        spans = lifetimes(self.stages, self.root, graph.inputs, graph.outputs)
+        sizes = {name: 2 * graph.tensors[name].size for name in spans}
+        self.offsets, self.size = allocate(sizes, spans, self.unit)
+
+    def _plan(self, stage):
+        """Plan a convolution stage: batches of jobs and their weight streams."""
+        work = work_of(stage, self.graph)
+        return [
+            _Batch(jobs, [self.pool.add(weight_stream(job, stage.head)) for job in jobs])
+            for jobs in plan_jobs(work, self.target)]
+
+    def address(self, name, layout):
+        """Return the sample address of a tensor."""
+        return (layout.tensors + self.offsets[self.root[name]]) // 2
+
+    def steps(self, layout):
+        """Return all steps for a memory layout."""
+        return [step for stage, batches in zip(self.stages, self.batches, strict=True)
+                for step in (self._streams(stage, layout) if batches is None
+                             else self._convolutions(stage, batches, layout))]
+
+    def _convolutions(self, stage, batches, layout):
+        source, result = stage.head.inputs[0], stage.output
+        for batch in batches:
+            circuit, reports = Circuit(), []
+            for tile, job, offset in zip(self.target.convolvers, batch.jobs, batch.weights,
+                                         strict=False):
+                addresses = (self.address(source, layout), self.address(result, layout),
+                             (layout.weights + offset) // 2)
+                circuit.join(convolver_circuit(job, stage, tile, self.target, addresses))
+                reports.append(convolver_report(job, tile))
+            yield StepPlan(stage.name, stage.layer, circuit, (source,), (result,),
+                           batch_cycles(batch.jobs, self.target),
+                           sum(job.macs for job in batch.jobs), reports)
+
+    def _streams(self, stage, layout):
+        make = (lookup_streams if isinstance(stage.head, Lookup) else
+                elementwise_streams if isinstance(stage.head, Elementwise) else pool_streams)
+        reads = stage.head.inputs
+        addresses = tuple(self.address(name, layout) for name in (*reads, stage.output))
+        for batch in make(stage, self.graph, self.target, addresses):
+            circuit = Circuit()
+            for stream in batch:
+                circuit.join(stream.circuit)
+            cycles = stream_cycles(
+                max(stream.samples for stream in batch), self.target,
+                beats=sum(stream.beats for stream in batch),
+                written=sum(stream.written for stream in batch))
+            yield StepPlan(stage.name, stage.layer, circuit, reads, (stage.output,), cycles)
+
+
+def _reach(steps, target):
+    """Return the first byte address above all that the read channels may ask for."""
+    highest = 0
+    for step in steps:
+        for node, units in step.circuit.units.items():
+            if node >= target.tiles and "read" in units:
+                loops = zip(units["read"]["count"], units["read"]["stride"], strict=True)
+                span = sum(max(0, (count - 1) * stride) for count, stride in loops)
+                highest = max(highest, max(units["read_table"]) + span + 1)
+    return 2 * highest
+
+
+def lower(graph, target, *, log=True):
+    """Turn a fixed-point graph into the program of one machine.
+
+    Parameters
+    ----------
+    graph : FixedGraph
+        The network in integers.
+    target : Target
+        The machine.
+    log : bool
+        Whether the program keeps a log: one record a step with times and counters.
+
+    Returns
+    -------
+    Lowered
+
+    Raises
+    ------
+    CompileError
+        If a layer exceeds a limit of the machine; the message names both.
+    """
+    lowering = _Lowering(graph, target)
+    words = log_words(len(counter_names(target))) if log else 0
+    count = len(lowering.steps(Layout(*[0] * 5)))
+    space, encoded = -1, b""
+    while len(encoded) > space:
+        # Packets stand before the tensors, whose addresses decide which words change: a little
+        # room lets the next round end.
+        space = len(encoded) + len(encoded) // 16
+        layout = _layout(count, lowering.pool.size, space, words)
+        steps = lowering.steps(layout)
+        head, encoded = encode_program(steps, target, layout, words)
+    _check_memory(target, max(layout.tensors + lowering.size, _reach(steps, target)))
+    image = bytearray(layout.packets + len(encoded))
+    for address, part in ((0, head), (layout.weights, lowering.pool.bytes),
+                          (layout.packets, encoded)):
+        image[address:address + len(part)] = part
+    tensors = {name: 2 * lowering.address(name, layout) for name, root in lowering.root.items()
+               if root in lowering.offsets}
+    lowered = Lowered(bytes(image), 0, tensors,
+                      [_describe(number, step) for number, step in enumerate(steps)],
+                      {"address": layout.log, "words": words})
+    verify_allocation(lowered, graph)
+    return lowered
+
+
+def _layout(count, weights, packets, words):
+    """Return the `Layout` of ``count`` steps with so many bytes of weights and packets."""
+    first = round_up(HEADER_BYTES + RECORD_BYTES * count, PART_ALIGNMENT)
+    second = round_up(first + weights, PART_ALIGNMENT)
+    log = round_up(second + packets, PART_ALIGNMENT)
+    tensors = round_up(log + 4 * words * count, PART_ALIGNMENT)
+    return Layout(HEADER_BYTES, first, second, log if words else 0, tensors)
+
+
+def _check_memory(target, needed):
+    if needed > target.memory.size:
+        raise CompileError(
+            f"program and tensors need {needed} bytes of memory, target {target.name} has "
+            f"{target.memory.size}; choose a larger target or a smaller network")
+
+
+def _describe(number, step):
+    return {"number": number, "name": step.name, "layer": step.layer, "reads": list(step.reads),
+            "writes": list(step.writes), "predicted_cycles": step.cycles, "macs": step.macs,
+            "convolvers": step.convolvers}

@@ -1,0 +1,115 @@
+"""Where tensors stand in the device's memory, and an independent check of it."""
+
+from ..errors import CompileError
+from .stages import aliases
+
+__all__ = ["allocate", "lifetimes", "round_up", "verify_allocation"]
+
+
+def round_up(value, unit):
+    """Return the smallest multiple of ``unit`` that is not below ``value``."""
+    return -(-value // unit) * unit
+
+
+def lifetimes(stages, root, inputs, outputs):
+    """Return (first, last) stage in which each tensor's memory is in use, by root tensor.
+
+    Inputs live from before the first stage, and inputs and outputs to the end, so that the host
+    can read both after a run.
+    """
+    end = len(stages)
+    spans = {root[name]: [-1, end] for name in inputs}
+    for index, stage in enumerate(stages):
+        for name in (*stage.head.inputs, stage.output):
+            span = spans.setdefault(root[name], [index, index])
+            span[1] = max(span[1], index)
+    for name in outputs:
+        spans[root[name]][1] = end
+    return {name: tuple(span) for name, span in spans.items()}
+
+
+def allocate(sizes, spans, unit):
+    """Place blocks by first fit, earliest first; those never live together may share memory.
+
+    Parameters
+    ----------
+    sizes : dict of str to int
+        Bytes of each block.
+    spans : dict of str to tuple
+        First and last stage in which it lives.
+    unit : int
+        Alignment in bytes.
+
+    Returns
+    -------
+    dict of str to int
+        Byte offset of each block.
+    int
+        Bytes in use.
+    """
+    placed, offsets = [], {}
+    for name in sorted(sizes, key=lambda name: (spans[name][0], -sizes[name])):
+        size, (first, last) = round_up(sizes[name], unit), spans[name]
+        taken = sorted((low, high) for low, high, start, stop in placed
+                       if start <= last and first <= stop)
+        offset = 0
+        for low, high in taken:
+            if low - offset >= size:
+                break
+            offset = max(offset, high)
+        offsets[name] = offset
+        placed.append((offset, offset + size, first, last))
+    return offsets, max((high for _, high, _, _ in placed), default=0)
+
+
+def verify_allocation(lowered, graph):
+    """Check that no two tensors share memory while both are live.
+
+    Works from the finished steps alone: a tensor lives from the first step that writes it (an
+    input: from the start) to the last step that reads it (an input or output: to the end). A
+    tensor that another one reshapes is the same memory by intent.
+
+    Parameters
+    ----------
+    lowered : Lowered
+        What `lower` returned.
+    graph : FixedGraph
+        What it was made from.
+
+    Raises
+    ------
+    CompileError
+        If two live tensors overlap, or one overlaps the program or the log.
+    """
+    end, root = len(lowered.steps), aliases(graph)
+    spans = {root[name]: [-1, end] for name in graph.inputs}
+    for index, step in enumerate(lowered.steps):
+        for name in (*step["reads"], *step["writes"]):
+            span = spans.setdefault(root[name], [index, index])
+            span[1] = max(span[1], index)
+    for name in graph.outputs:
+        spans[root[name]][1] = end
+    blocks = sorted((lowered.tensors[name], 2 * graph.tensors[name].size, name, *span)
+                    for name, span in spans.items())
+    _check_pairs(blocks)
+    _check_fixed(lowered, blocks)
+
+
+def _check_pairs(blocks):
+    for position, (address, size, name, first, last) in enumerate(blocks):
+        for other, _, rival, start, stop in blocks[position + 1:]:
+            if other < address + size and start <= last and first <= stop:
+                raise CompileError(
+                    f"tensors {name} at {address:#x} and {rival} at {other:#x} overlap while "
+                    f"both are live")
+
+
+def _check_fixed(lowered, blocks):
+    fixed = [("the program", 0, len(lowered.image))]
+    if lowered.log["address"]:
+        fixed.append(("the log", lowered.log["address"],
+                      4 * lowered.log["words"] * len(lowered.steps)))
+    for what, low, length in fixed:
+        for address, size, name, _, _ in blocks:
+            if address < low + length and low < address + size:
+                raise CompileError(f"tensor {name} at {address:#x} overlaps {what} at {low:#x}")

@@ -1,0 +1,208 @@
+"""Circuits without a convolver: look-up tables, pooling, operators on two tensors."""
+
+import itertools
+from dataclasses import dataclass
+
+from hdl.registers import OPERATIONS
+
+from ..errors import CompileError
+from .axis import split_evenly
+from .circuit import Circuit, loops, route
+from .posts import chain, reduction
+
+__all__ = ["Stream", "elementwise_streams", "lookup_streams", "pool_streams"]
+
+#: Most samples that one reduction takes, and most iterations of a loop: what the registers hold.
+MOST_REDUCED = (1 << 16) - 1
+MOST_COUNT = (1 << 20) - 1
+
+_OPPOSITE = {"n": "s", "e": "w", "s": "n", "w": "e"}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One circuit and what it moves.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Its registers.
+    samples : int
+        Samples through its operator.
+    beats, written : int
+        Beats read and samples written.
+    """
+
+    circuit: Circuit
+    samples: int
+    beats: int
+    written: int
+
+
+def _read(order, table):
+    """Return registers and table of a read channel."""
+    return {"enable": 1, "repeat": 1, "entries": len(table)} | loops(*order), table
+
+
+def _set_read(circuit, node, registers):
+    circuit.set(node, "read", registers[0])
+    circuit.set(node, "read_table", registers[1])
+
+
+def _linear(shape):
+    """Return loops over consecutive samples of ``shape``."""
+    channels, rows, columns = shape
+    plane = rows * columns
+    return [(plane, 1), (channels, plane)] if plane <= MOST_COUNT else \
+        [(columns, 1), (rows, columns), (channels, plane)]
+
+
+def lookup_streams(stage, graph, target, addresses):
+    """Return batches of streams of a Lookup: each DMA port takes some of the maps."""
+    source, result = addresses
+    channels, rows, columns = graph.tensors[stage.output].shape
+    batch = []
+    for port, (first, count) in enumerate(split_evenly(channels, min(channels, target.ports))):
+        circuit, node = Circuit(), target.tiles + port
+        offset, shape = first * rows * columns, (count, rows, columns)
+        _set_read(circuit, node, _read(_linear(shape), [source + offset]))
+        circuit.set(node, "write", {"enable": 1, "base": result + offset} | loops(*_linear(shape)))
+        chain(circuit, target.dma_tiles[port], "dma", stage.nodes, {})
+        size = count * rows * columns
+        batch.append(Stream(circuit, size, _beats(size, target), size))
+    return [batch]
+
+
+def _beats(samples, target):
+    return -(-samples * 16 // target.data_width) + 1
+
+
+def _regions(size, window, stride, before, after, outputs, layer):
+    """Return (first output, count, first sample, samples taken, samples padding included).
+
+    All windows of a region take equally many samples and stand ``stride`` apart.
+    """
+    regions = []
+    for output in range(outputs):
+        begin = output * stride - before
+        low, high = max(0, begin), min(size, begin + window)
+        padded = min(size + after, begin + window) - max(-before, begin)
+        if high <= low:
+            raise CompileError(f"{layer}: window {output} lies in the padding alone; "
+                               f"padding must be less than the window")
+        if regions:
+            first, count, start, taken, whole = regions[-1]
+            if (taken, whole) == (high - low, padded) and low == start + count * stride:
+                regions[-1] = (first, count + 1, start, taken, whole)
+                continue
+        regions.append((output, 1, low, high - low, padded))
+    return regions
+
+
+def pool_streams(stage, graph, target, addresses):
+    """Return batches of streams of a Pool: DMA ports share regions and maps.
+
+    Windows that leave the map take fewer samples, so maps are cut into regions of equal windows.
+
+    Raises
+    ------
+    CompileError
+        If a window has too many samples, or none.
+    """
+    pool = stage.head
+    shape, made = graph.tensors[pool.inputs[0]].shape, graph.tensors[stage.output].shape
+    rows, columns = (
+        _regions(shape[axis + 1], pool.window[axis], pool.stride[axis], pool.padding[axis],
+                 pool.padding[axis + 2], made[axis + 1], pool.layer) for axis in (0, 1))
+    parts = max(-(-shape[0] // target.table_depth), min(shape[0], target.ports))
+    jobs = [(row, column, maps) for row, column in itertools.product(rows, columns)
+            for maps in split_evenly(shape[0], parts)]
+    jobs.sort(key=lambda job: -_pool_samples(*job))
+    batches = []
+    for start in range(0, len(jobs), target.ports):
+        batches.append([
+            _pool_stream(stage, (shape, made), target, addresses, port, job)
+            for port, job in enumerate(jobs[start:start + target.ports])])
+    return batches
+
+
+def _pool_samples(row, column, maps):
+    return maps[1] * row[1] * column[1] * row[3] * column[3]
+
+
+def _pool_stream(stage, shapes, target, addresses, port, job):
+    pool = stage.head
+    (_, rows, columns), (_, out_rows, out_columns) = shapes
+    row, column, (first, count) = job
+    taken = row[3] * column[3]
+    if taken > MOST_REDUCED:
+        raise CompileError(f"{pool.layer}: a window of {taken} samples exceeds the "
+                           f"{MOST_REDUCED} of an operator; pool in two steps")
+    circuit, node = Circuit(), target.tiles + port
+    base = addresses[0] + row[2] * columns + column[2]
+    _set_read(circuit, node, _read(
+        [(column[3], 1), (row[3], columns), (column[1], pool.stride[1]),
+         (row[1], pool.stride[0] * columns)],
+        [base + channel * rows * columns for channel in range(first, first + count)]))
+    plane = out_rows * out_columns
+    circuit.set(node, "write", {
+        "enable": 1, "base": addresses[1] + first * plane + row[0] * out_columns + column[0],
+    } | loops((column[1], 1), (row[1], out_columns), (count, plane)))
+    averaged = row[4] * column[4] if pool.count_include_pad else taken
+    chain(circuit, target.dma_tiles[port], "dma", stage.nodes, {},
+          reduction(pool.kind, taken, averaged))
+    samples = _pool_samples(*job)
+    return Stream(circuit, samples, samples, count * row[1] * column[1])
+
+
+def _pairs(target):
+    """Return disjoint (tile, neighbour, direction) of tiles with DMA ports."""
+    used, pairs = set(), []
+    for tile in target.dma_tiles:
+        for direction in _OPPOSITE:
+            other = target.neighbour(tile, direction)
+            if tile in used or other in used or target.port_of_tile(other) is None:
+                continue
+            used |= {tile, other}
+            pairs.append((tile, other, direction))
+    return pairs
+
+
+def elementwise_streams(stage, graph, target, addresses):
+    """Return batches of streams of an Elementwise: each pair of DMA tiles takes some maps.
+
+    Raises
+    ------
+    CompileError
+        If the operators do not know the operation, or no two DMA tiles are neighbours.
+    """
+    node = stage.head
+    if node.operation not in OPERATIONS[:OPERATIONS.index("reduce_sum")]:
+        raise CompileError(f"{node.layer}: the operators do not know {node.operation!r}")
+    pairs = _pairs(target)
+    if not pairs:
+        raise CompileError(f"{node.layer}: target {target.name} has no two DMA ports on "
+                           f"neighbouring tiles to bring two tensors")
+    channels, rows, columns = graph.tensors[stage.output].shape
+    parts = split_evenly(channels, min(channels, len(pairs)))
+    return [[_pair_stream(stage, target, addresses, pair, first * rows * columns,
+                          (count, rows, columns))
+             for pair, (first, count) in zip(pairs, parts, strict=False)]]
+
+
+def _pair_stream(stage, target, addresses, pair, offset, shape):
+    head = stage.head
+    tile, other, direction = pair
+    first, second = (target.tiles + target.port_of_tile(name) for name in (tile, other))
+    circuit = Circuit()
+    for node, address in zip((first, second), addresses, strict=False):
+        _set_read(circuit, node, _read(_linear(shape), [address + offset]))
+    circuit.set(first, "write", {
+        "enable": 1, "base": addresses[2] + offset} | loops(*_linear(shape)))
+    circuit.set(tile, "op0", {
+        "operation": OPERATIONS.index(head.operation), "shift_a": head.shift_a,
+        "shift_b": head.shift_b, "shift": head.shift})
+    route(circuit, other, {_OPPOSITE[direction]: "dma"})
+    chain(circuit, tile, "op0", stage.posts, {"op0_a": "dma", "op0_b": direction})
+    size = shape[0] * shape[1] * shape[2]
+    return Stream(circuit, size, 2 * _beats(size, target), size)

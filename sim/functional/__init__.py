@@ -1,0 +1,6 @@
+"""Functional simulator: the program image executed on arrays; see `FunctionalMachine`."""
+
+from .errors import FunctionalError
+from .machine import FunctionalMachine
+
+__all__ = ["FunctionalError", "FunctionalMachine"]

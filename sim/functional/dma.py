@@ -1,0 +1,84 @@
+"""DMA ports: the samples that their channels move."""
+
+import numpy as np
+
+from .errors import FunctionalError
+
+__all__ = ["read_samples", "weight_samples", "write_samples"]
+
+
+def _walk(counts, strides):
+    """Return the offsets of four nested loops, outermost first; loops of stride 0 have length 1."""
+    if min(counts) < 1:
+        raise FunctionalError(f"loop counts must be at least 1, not {list(counts)}")
+    offsets = np.zeros((1,) * len(counts), np.int64)
+    for level, (count, stride) in enumerate(zip(counts, strides, strict=True)):
+        if stride:
+            shape = [1] * len(counts)
+            shape[-1 - level] = count
+            offsets = offsets + (np.arange(count) * stride).reshape(shape)
+    return offsets
+
+
+def _check(addresses, memory, what):
+    low, high = int(addresses.min()), int(addresses.max())
+    if low < 0 or high >= len(memory):
+        raise FunctionalError(f"{what} channel goes to sample {low if low < 0 else high}, memory "
+                              f"has {len(memory)}")
+
+
+def read_samples(memory, registers, table):
+    """Return what a read channel brings, as (repeat, entries, four loops, outermost first).
+
+    Axes along which the address does not change are views of one copy.
+
+    Parameters
+    ----------
+    memory : array of int16
+        Memory by sample address.
+    registers : dict
+        Of the read unit.
+    table : tuple of array
+        Base addresses, and which of them were written for this step.
+    """
+    entries, repeat = registers["entries"], registers["repeat"]
+    bases, known = table
+    if entries < 1 or repeat < 1:
+        raise FunctionalError(f"read channel has {entries} entries and repeat {repeat}, both must "
+                              f"be at least 1")
+    if not known[:entries].all():
+        raise FunctionalError(f"entry {int((~known).argmax())} of the read table was not written")
+    counts = registers["count"].tolist()
+    addresses = bases[:entries].reshape(-1, 1, 1, 1, 1) + _walk(counts,
+                                                               registers["stride"].tolist())
+    _check(addresses, memory, "read")
+    return np.broadcast_to(memory[addresses], (repeat, entries, *counts[::-1]))
+
+
+def weight_samples(memory, registers):
+    """Return what a weight channel brings."""
+    base, length = registers["base"], registers["length"]
+    if length < 1 or registers["repeat"] < 1:
+        raise FunctionalError("weight channel has length or repeat 0")
+    if base + length > len(memory):
+        raise FunctionalError(f"weight channel goes to sample {base + length - 1}, memory has "
+                              f"{len(memory)}")
+    return np.tile(memory[base:base + length], registers["repeat"])
+
+
+def write_samples(memory, registers, samples):
+    """Write a stream to memory.
+
+    Raises
+    ------
+    FunctionalError
+        If the stream is not as long as the loops.
+    """
+    counts = registers["count"].tolist()
+    addresses = registers["base"] + _walk(counts, registers["stride"].tolist())
+    addresses = np.broadcast_to(addresses, counts[::-1])
+    if addresses.size != samples.size:
+        raise FunctionalError(f"write channel waits for {addresses.size} samples, "
+                              f"{samples.size} come")
+    _check(addresses, memory, "write")
+    memory[addresses.ravel()] = samples.ravel()
