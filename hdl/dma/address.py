@@ -45,7 +45,7 @@ class AddressGenerator(wiring.Component):
     o : Out(stream of MarkedAddress)
         Addresses in samples; ``last`` on the last one of the base marked so.
     clear : In(1)
-        Forget the walk. While high nothing is taken or offered.
+        Forget the walk, also a base taken in this cycle.
 
     Raises
     ------
@@ -82,10 +82,10 @@ class AddressGenerator(wiring.Component):
 
         done = final.all()
         m.d.comb += [
-            self.o.valid.eq(valid & ~self.clear),
+            self.o.valid.eq(valid),
             self.o.p.address.eq(here[0]),
             self.o.p.last.eq(done & last_base),
-            self.i.ready.eq((~valid | (self.o.ready & done)) & ~self.clear),
+            self.i.ready.eq(~valid | (self.o.ready & done)),
         ]
 
         # The innermost loop that goes on; loops inside it start anew.

@@ -2,7 +2,7 @@
 
 import operator
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -47,13 +47,16 @@ class RoundRobin(wiring.Component):
         # Requesters behind the last one granted come first.
         behind = Signal(self.requesters)
         favoured = self.requests & behind
-        candidates = Signal(self.requesters)
-        m.d.comb += candidates.eq(Mux(favoured.any(), favoured, self.requests))
-        # The lowest bit that is set; the negative has it and all bits above set or inverted.
-        lowest = Signal(self.requesters)
-        m.d.comb += lowest.eq(candidates & -candidates)
-        m.d.sync += self.grant.eq(lowest)
-        with m.If(self.requests.any()):
-            m.d.sync += behind.eq((candidates | -candidates) & ~lowest)
+        none = Signal()
+        m.d.comb += none.eq(favoured == 0)
+        # Of x and -x the lowest bit set in x is set in both, all above it in just one.
+        with m.If(self.requests == 0):
+            m.d.sync += self.grant.eq(0)
+        with m.Elif(none):
+            m.d.sync += [self.grant.eq(self.requests & -self.requests),
+                         behind.eq(self.requests ^ -self.requests)]
+        with m.Else():
+            m.d.sync += [self.grant.eq(favoured & -favoured),
+                         behind.eq(favoured ^ -favoured)]
 
         return m

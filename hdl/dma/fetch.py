@@ -52,9 +52,10 @@ class Fetch(wiring.Component):
         Their samples, in order, with the marks of the addresses.
     bus : Out(ReadMaster(data_width))
     start : In(1)
-        Begin a transfer, in a cycle in which it is not busy.
+        Begin a transfer, in a cycle in which it is not busy. The first address comes later.
     abort : In(1)
-        Drop all samples, and beats that are outstanding when they come.
+        Drop all samples, and beats that are outstanding when they come. No address comes with it
+        or later.
     busy : Out(1)
         From the cycle behind ``start`` until the sample marked last has moved, or until all
         outstanding bursts of an aborted transfer have come back.
@@ -124,11 +125,11 @@ class Fetch(wiring.Component):
         # Room is reserved when an address is taken: nothing behind here waits for room.
         reserved, room = Signal(range(_PLACES + 1)), Signal()
         taken, left = Signal(), Signal()
+        m.d.sync += left.eq(places.o.valid & places.o.ready & ~clear)
         m.d.comb += [
-            self.i.ready.eq(room & ~clear),
+            self.i.ready.eq(room),
             taken.eq(self.i.valid & self.i.ready),
             coalescer.i.valid.eq(taken), coalescer.i.payload.eq(self.i.payload),
-            left.eq(places.o.valid & places.o.ready),
         ]
         m.d.sync += room.eq(~clear & running & (reserved < _PLACES - 2)
                             & (bursts.level < _BURSTS - _MARGIN))
@@ -140,12 +141,12 @@ class Fetch(wiring.Component):
         # A burst is offered when the beat buffer has space for it.
         free = Signal(range(self._beats + 1))
         issue, beat_left = Signal(), Signal()
+        m.d.sync += beat_left.eq(beats.o.valid & beats.o.ready & ~clear)
         ar = self.bus.ar
         m.d.comb += [
             issue.eq(running & bursts.o.valid & (~ar.valid | ar.ready)
                      & (free > bursts.o.p.length)),
             bursts.o.ready.eq(issue),
-            beat_left.eq(beats.o.valid & beats.o.ready),
         ]
         with m.If(issue):
             m.d.sync += [

@@ -2,7 +2,7 @@
 
 import operator
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -137,12 +137,16 @@ class Interconnect(wiring.Component):
             order.i.payload.eq(queue.taken),
             queue.pause.eq(order.level >= _ORDERED - 2),
         ]
-        turn = order.o.payload & order.o.valid.replicate(self.write_masters)
+        turn, finish = Signal(self.write_masters), Signal()
+        with m.If(order.o.ready):
+            m.d.sync += turn.eq(order.o.payload & order.o.valid.replicate(self.write_masters))
         m.d.comb += [
+            finish.eq((turn & Cat(master.w.valid & master.w.p.last
+                                  for master in self.writers)).any()),
+            order.o.ready.eq((turn == 0) | (finish & output.i.ready)),
             output.i.valid.eq((turn & Cat(master.w.valid for master in self.writers)).any()),
             output.i.payload.eq(select(
                 turn, [master.w.payload.as_value() for master in self.writers])),
-            order.o.ready.eq(output.i.valid & output.i.ready & output.i.p.last),
             axi.wvalid.eq(output.o.valid),
             output.o.ready.eq(axi.wready),
             axi.wdata.eq(output.o.p.data),

@@ -42,7 +42,7 @@ class RequestQueue(wiring.Component):
     masters : int
         Number of masters, at least 1.
     outstanding : int
-        Most bursts of a master that have been taken and not ended, at least 2.
+        Most bursts of a master that have been taken and not ended, at least 4.
 
     Members
     -------
@@ -51,7 +51,7 @@ class RequestQueue(wiring.Component):
     o : Out(stream of RequestLayout(masters))
         Bursts of all masters.
     pause : In(1)
-        Take no more; at most two follow.
+        Take no more; two may follow that of this cycle.
     taken : Out(masters)
         Bit k: a burst of master k goes into the queue in this cycle. At most one bit is set.
     ended : In(masters)
@@ -69,7 +69,7 @@ class RequestQueue(wiring.Component):
         self.masters = operator.index(masters)
         self.outstanding = operator.index(outstanding)
         for name, value, low in (("masters", self.masters, 1),
-                                 ("outstanding", self.outstanding, 2)):
+                                 ("outstanding", self.outstanding, 4)):
             if value < low:
                 raise ValueError(f"{name} must be at least {low}, not {value}")
         super().__init__({
@@ -87,8 +87,9 @@ class RequestQueue(wiring.Component):
         m.submodules.queue = queue = StreamFifo(RequestLayout(self.masters), _DEPTH)
         m.d.comb += self.taken.eq(arbiter.grant)
 
-        # A request takes two cycles to arrive here: two more may come when there is no room.
-        room = (queue.level < _DEPTH - 2) & ~self.pause
+        # A request takes three cycles from `room` to here: two more may come when there is none.
+        room = Signal()
+        m.d.sync += room.eq((queue.level < _DEPTH - 2) & ~self.pause)
         offers = []
         for k in range(self.masters):
             m.submodules[f"input{k}"] = buffer = SkidBuffer(AddressLayout())
@@ -98,12 +99,15 @@ class RequestQueue(wiring.Component):
             offers.append(buffer.o.payload.as_value())
 
             count = Signal(range(self.outstanding + 1), name=f"outstanding{k}")
-            m.d.sync += count.eq(count + taken - self.ended[k])
+            allowed = Signal(name=f"allowed{k}")
+            m.d.sync += [
+                count.eq(count + taken - self.ended[k]),
+                allowed.eq(count < self.outstanding - 2),
+            ]
 
             # When one burst leaves, the next one stands there or arrives in the next cycle.
             offered = Mux(taken, self.i[k].valid | ~buffer.i.ready, buffer.o.valid)
-            m.d.comb += arbiter.requests[k].eq(
-                offered & room & (count < self.outstanding - 1))
+            m.d.comb += arbiter.requests[k].eq(offered & room & allowed)
 
         m.d.comb += [
             queue.i.valid.eq(self.taken.any()),

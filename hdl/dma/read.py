@@ -161,6 +161,10 @@ class ReadChannel(wiring.Component):
         m.submodules.addresses = addresses = AddressGenerator()
         m.submodules.fetch = fetch = Fetch(self.target.data_width)
 
+        begun, aborted = Signal(), Signal()
+        m.d.sync += [begun.eq(self.start & self.config.enable & ~self.abort),
+                     aborted.eq(self.abort)]
+
         wiring.connect(m, wiring.flipped(self.table), table.table)
         wiring.connect(m, table.o, addresses.i)
         wiring.connect(m, addresses.o, fetch.i)
@@ -174,12 +178,12 @@ class ReadChannel(wiring.Component):
             addresses.count.eq(self.config.count),
             addresses.stride.eq(self.config.stride),
             addresses.clear.eq(self.start | self.abort),
-            fetch.start.eq(self.start & self.config.enable & ~self.abort),
-            fetch.abort.eq(self.abort),
+            fetch.start.eq(begun),
+            fetch.abort.eq(aborted),
             self.o.valid.eq(fetch.o.valid),
             self.o.payload.eq(fetch.o.p.sample),
             fetch.o.ready.eq(self.o.ready),
-            self.busy.eq(fetch.busy),
+            self.busy.eq(begun | fetch.busy),
             self.error.eq(fetch.error),
         ]
 

@@ -46,7 +46,7 @@ class Store(wiring.Component):
         Samples and addresses in samples.
     bus : Out(WriteMaster(data_width))
     start : In(1)
-        Begin a transfer, in a cycle in which it is not busy.
+        Begin a transfer, in a cycle in which it is not busy. The first sample comes later.
     abort : In(1)
         Request no more bursts; send the beats of those already requested without strobes.
     busy : Out(1)
@@ -120,7 +120,7 @@ class Store(wiring.Component):
         # Nothing behind here waits: samples are taken only while there is room for all of them.
         room, ended, taken = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.i.ready.eq(room & ~clear),
+            self.i.ready.eq(room),
             taken.eq(self.i.valid & self.i.ready),
             coalescer.clear.eq(clear),
             coalescer.i.valid.eq(taken),
@@ -169,11 +169,12 @@ class Store(wiring.Component):
 
     def _request(self, m, bursts, running, outstanding):
         """Offer bursts; return whether one goes now, and whether any waits."""
-        issue = Signal()
+        issue, allowed = Signal(), Signal()
         aw = self.bus.aw
+        m.d.sync += allowed.eq(outstanding < _OUTSTANDING - 1)
         m.d.comb += [
             issue.eq(running & bursts.o.valid & (~aw.valid | aw.ready)
-                     & (outstanding != _OUTSTANDING)),
+                     & allowed),
             bursts.o.ready.eq(issue),
         ]
         with m.If(issue):

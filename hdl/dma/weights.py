@@ -58,9 +58,9 @@ class WeightChannel(wiring.Component):
             loops=2, count_width=len(self.config.length))
         m.submodules.fetch = fetch = Fetch(self.target.data_width)
 
-        begin, begun = Signal(), Signal()
-        m.d.comb += begin.eq(self.start & self.config.enable & ~self.abort)
-        m.d.sync += begun.eq(begin)
+        begun, aborted = Signal(), Signal()
+        m.d.sync += [begun.eq(self.start & self.config.enable & ~self.abort),
+                     aborted.eq(self.abort)]
 
         wiring.connect(m, addresses.o, fetch.i)
         wiring.connect(m, fetch.bus, wiring.flipped(self.bus))
@@ -74,12 +74,12 @@ class WeightChannel(wiring.Component):
             addresses.stride[0].eq(1),
             addresses.stride[1].eq(0),
             addresses.clear.eq(self.start | self.abort),
-            fetch.start.eq(begin),
-            fetch.abort.eq(self.abort),
+            fetch.start.eq(begun),
+            fetch.abort.eq(aborted),
             self.o.valid.eq(fetch.o.valid),
             self.o.payload.eq(fetch.o.p.sample),
             fetch.o.ready.eq(self.o.ready),
-            self.busy.eq(fetch.busy),
+            self.busy.eq(begun | fetch.busy),
             self.error.eq(fetch.error),
         ]
 

@@ -59,16 +59,9 @@ class WriteChannel(wiring.Component):
         m.submodules.addresses = addresses = AddressGenerator()
         m.submodules.store = store = Store(self.target.data_width)
 
-        clear = self.start | self.abort
-        begin, begun = Signal(), Signal()
-        m.d.comb += begin.eq(self.start & self.config.enable & ~self.abort)
-        m.d.sync += begun.eq(begin)
-
-        opened = Signal()
-        with m.If(clear):
-            m.d.sync += opened.eq(begin)
-        with m.Elif(~store.busy):
-            m.d.sync += opened.eq(0)
+        begun, aborted = Signal(), Signal()
+        m.d.sync += [begun.eq(self.start & self.config.enable & ~self.abort),
+                     aborted.eq(self.abort)]
 
         wiring.connect(m, store.bus, wiring.flipped(self.bus))
         m.d.comb += [
@@ -78,19 +71,19 @@ class WriteChannel(wiring.Component):
             addresses.i.p.last.eq(1),
             addresses.count.eq(self.config.count),
             addresses.stride.eq(self.config.stride),
-            addresses.clear.eq(clear),
-            buffer.clear.eq(clear),
+            addresses.clear.eq(self.start | self.abort),
+            buffer.clear.eq(begun | aborted),
             buffer.i.payload.eq(self.i.payload),
-            buffer.i.valid.eq(self.i.valid & opened),
-            self.i.ready.eq(buffer.i.ready & opened),
-            store.start.eq(begin),
-            store.abort.eq(self.abort),
+            buffer.i.valid.eq(self.i.valid & store.busy),
+            self.i.ready.eq(buffer.i.ready & store.busy),
+            store.start.eq(begun),
+            store.abort.eq(aborted),
             store.i.p.sample.eq(buffer.o.payload),
             store.i.p.place.eq(addresses.o.payload),
             store.i.valid.eq(buffer.o.valid & addresses.o.valid),
             buffer.o.ready.eq(store.i.ready & addresses.o.valid),
             addresses.o.ready.eq(store.i.ready & buffer.o.valid),
-            self.busy.eq(store.busy),
+            self.busy.eq(begun | store.busy),
             self.error.eq(store.error),
         ]
 
