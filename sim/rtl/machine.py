@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .design import target_verilog
 from .toolchain import Recipe, build
 
 __all__ = ["Machine", "MachineError", "MemoryBehaviour", "recipe"]
@@ -187,9 +188,7 @@ class Machine:
     @classmethod
     def for_target(cls, target, **options):
         """Make the machine of a `Target`; the options are those of the class."""
-        from hdl.verilog import generate
-
-        return cls(generate(target), memory=target.memory, clock_hz=target.clock_hz,
+        return cls(target_verilog(target, options.get("progress")), memory=target.memory, clock_hz=target.clock_hz,
                    data_width=target.data_width, **options)
 
     def _config(self):

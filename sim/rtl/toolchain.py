@@ -180,7 +180,7 @@ def _build_in(folder, recipe, progress):
     folder.mkdir()
     for name, text in (recipe.verilog | recipe.cpp).items():
         (folder / name).write_text(text)
-    progress(f"reading the Verilog of {recipe.top}", 0.0)
+    progress("Reading the Verilog", 0.0)
     sources = [name for name in recipe.verilog if name.endswith(_VERILOG)]
     arguments = ["--cc", "--exe", "--Mdir", "obj", "--prefix", "Vtop", "--top-module", recipe.top,
                  "-Wno-lint", "-Wno-style", "-Wno-fatal", *recipe.verilator_flags,
@@ -224,7 +224,7 @@ def _compile(folder, recipe, extra, progress):
             output.append(line)
             if line.startswith(compiler) and (" -c " in line or ".gch" in line):
                 done += 1
-                progress(f"compiling {recipe.top}: file {min(done, total)} of {total}",
+                progress(f"Compiling the simulation: file {min(done, total)} of {total}",
                          min(done, total) / total)
         status = process.wait()
     finally:
