@@ -10,7 +10,10 @@ from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-__all__ = ["Inline", "Library", "ModuleInstance", "Modules"]
+__all__ = ["PREFIX", "Inline", "Library", "ModuleInstance", "Modules"]
+
+#: What the names of modules begin with.
+PREFIX = "neuflow_"
 
 
 class Library:
@@ -22,7 +25,7 @@ class Library:
         Parameters
         ----------
         name : str
-            Module name; the same for equal components only.
+            What the component is; the same for equal components only.
         make : callable
             Makes the component.
         """
@@ -37,15 +40,19 @@ class Inline(Library):
 
 
 class Modules(Library):
-    """Hands out instances and keeps one component a name, in ``components``."""
+    """Hands out instances and keeps one component a module name, in ``components``.
+
+    Module names are the components' with `PREFIX`, lest they meet others or a keyword.
+    """
 
     def __init__(self):
         self.components = {}
 
     def get(self, name, make):
-        if name not in self.components:
-            self.components[name] = make()
-        return ModuleInstance(name, self.components[name].signature)
+        module = PREFIX + name
+        if module not in self.components:
+            self.components[module] = make()
+        return ModuleInstance(module, self.components[module].signature)
 
 
 class ModuleInstance(wiring.Component):

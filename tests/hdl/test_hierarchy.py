@@ -41,11 +41,11 @@ class Chain(wiring.Component):
 def test_equal_components_become_one_module():
     library = Modules()
     text = verilog.convert(Chain(library), name="chain", emit_src=False)
-    assert list(library.components) == ["register"]
-    assert text.count("\n  register ") == 2
+    assert list(library.components) == ["neuflow_register"]
+    assert text.count("\n  neuflow_register ") == 2
     assert "link__0__payload" in text and "link__1__payload" in text
-    module = verilog.convert(library.components["register"], name="register", emit_src=False)
-    assert "\nmodule register(" in module
+    module = verilog.convert(library.components["neuflow_register"], name="neuflow_register", emit_src=False)
+    assert "\nmodule neuflow_register(" in module
 
 
 def test_inline_components_are_separate():
