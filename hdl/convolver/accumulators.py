@@ -1,0 +1,233 @@
+"""Accumulator banks: two halves each, one accumulating while the other drains."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from .chain import TailTag
+from .select import LaneConstant, select
+
+__all__ = ["Accumulators", "AccumulatorRead"]
+
+
+class AccumulatorRead(data.StructLayout):
+    """A word to drain, if ``valid``: its bank, and where in the bank's half."""
+
+    def __init__(self, target):
+        super().__init__({
+            "valid": unsigned(1),
+            "bank": range(max(target.banks, 2)),
+            "word": range(target.half_depth),
+        })
+
+
+class Accumulators(wiring.Component):
+    """Sums of all lanes: read for the heads, written from the ends, and drained.
+
+    Lane l owns banks l*B .. l*B + B - 1 with B = floor(banks / lanes), chained to one memory of B
+    * half_depth words in each half. Outputs are numbered in the order in which they are stored,
+    from 0 in every entry. Each half of a bank is a block RAM of half_depth x 36 bits with an
+    output register.
+
+    Parameters
+    ----------
+    target : Target
+        The machine.
+
+    Members
+    -------
+    enable : In(1)
+        A chain cycle.
+    lanes : In(4)
+        Constant.
+    head_store, head_last : In(1)
+        The head's output is stored; it is the last of its entry.
+    head_half : In(1)
+        Half the heads read; 2 chain cycles after ``head_store``.
+    head_first : In(1)
+        Feed the bias instead of the stored sum; 3 chain cycles after ``head_store``.
+    bias : In(signed(36)), array of ``banks``
+        3 chain cycles after ``head_store``.
+    feed : Out(signed(36)), array of ``banks``
+        For the head of each lane; 4 chain cycles after ``head_store``.
+    sums : In(signed(36)), array of ``banks``
+        From the end of each lane.
+    sums_tag : In(TailTag)
+        Written 2 chain cycles later, into the halves in turn.
+    frame_done, pass_done : Out(1)
+        High for one clock cycle: the last sum of a frame (pass) is being written.
+    draining : In(2)
+        Bit h: half h belongs to the drain streams; ``read`` may name words of it.
+    drain_half : In(1)
+        The half that ``read`` names words of.
+    read : In(AccumulatorRead), array of 2
+        Words to drain, in different banks.
+    drained : Out(signed(36)), array of 2
+        Those words, 5 clock cycles later.
+
+    Source: docs/architecture.md, "Convolver", "Banks".
+    """
+
+    def __init__(self, target):
+        self.target = target
+        word = signed(target.accumulator_width)
+        super().__init__({
+            "enable": In(1),
+            "lanes": In(4),
+            "head_store": In(1),
+            "head_last": In(1),
+            "head_half": In(1),
+            "head_first": In(1),
+            "bias": In(word).array(target.banks),
+            "feed": Out(word).array(target.banks),
+            "sums": In(word).array(target.banks),
+            "sums_tag": In(TailTag()),
+            "frame_done": Out(1),
+            "pass_done": Out(1),
+            "draining": In(2),
+            "drain_half": In(1),
+            "read": In(AccumulatorRead(target)).array(2),
+            "drained": Out(word).array(2),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        banks, depth = self.target.banks, self.target.half_depth
+
+        address = self._counter(m, "read", self.head_store, self.head_last)
+        drain_words, drained_banks = self._drain_addresses(m)
+        drain_half = self._delayed(m, self.drain_half, 3, "drain_half")
+        # One cycle later the memory takes the address, two cycles later its register the word.
+        owned = [[self.draining[half]] for half in range(2)]
+        for half in range(2):
+            for age in range(2):
+                late = Signal(name=f"owned{half}_{age}")
+                m.d.sync += late.eq(owned[half][-1])
+                owned[half].append(late)
+
+        write = self._write_port(m)
+        for_head, for_drain = [], []
+        for bank in range(banks):
+            outputs = []
+            for half in range(2):
+                words = memory.Memory(
+                    shape=signed(self.target.accumulator_width), depth=depth, init=[])
+                m.submodules[f"bank{bank}_{half}"] = words
+                port, reader = words.write_port(), words.read_port()
+                mine = Signal(name=f"drain{bank}_{half}")
+                enable = Signal(name=f"enable{bank}_{half}")
+                out = Signal.like(reader.data, name=f"out{bank}_{half}", reset_less=True)
+                m.d.comb += [
+                    port.en.eq(write["hit"][bank] & self.enable & (write["half"] == half)),
+                    port.addr.eq(write["word"]), port.data.eq(write["data"][bank]),
+                    mine.eq(owned[half][1]), enable.eq(self.enable | Cat(owned[half][1:]).any()),
+                    reader.en.eq(enable),
+                    reader.addr.eq(Mux(mine, drain_words[bank], address[:len(reader.addr)])),
+                ]
+                with m.If(enable):
+                    m.d.sync += out.eq(reader.data)
+                outputs.append(out)
+            head_word = Signal.like(self.bias[0], name=f"head_word{bank}", reset_less=True)
+            drain_word = Signal.like(self.bias[0], name=f"drain_word{bank}", reset_less=True)
+            with m.If(self.enable):
+                m.d.sync += head_word.eq(Mux(self.head_half, outputs[1], outputs[0]))
+            m.d.sync += drain_word.eq(Mux(drain_half, outputs[1], outputs[0]))
+            for_head.append(head_word)
+            for_drain.append(drain_word)
+
+        self._feed(m, address[(depth - 1).bit_length():], for_head)
+        for stream in range(2):
+            m.d.sync += self.drained[stream].eq(select(drained_banks[stream], for_drain))
+        return m
+
+    def _delayed(self, m, value, cycles, name):
+        for cycle in range(cycles):
+            late = Signal.like(value, name=f"{name}_late{cycle}", reset_less=True)
+            m.d.sync += late.eq(value)
+            value = late
+        return value
+
+    def _counter(self, m, name, store, last):
+        """Return the number of the output whose ``store`` and ``last`` are present."""
+        count = Signal(range(self.target.banks * self.target.half_depth), name=f"{name}_address")
+        with m.If(self.enable):
+            m.d.sync += count.eq(Mux(last, 0, count + store))
+        return count
+
+    def _drain_addresses(self, m):
+        """Return the address of each bank, and the bank of each stream when its word comes."""
+        later = [Signal.like(read, name=f"read{index}") for index, read in enumerate(self.read)]
+        m.d.sync += [signal.eq(read) for signal, read in zip(later, self.read, strict=True)]
+        second = [Signal(name=f"second{bank}") for bank in range(self.target.banks)]
+        m.d.sync += [hit.eq(self.read[1].valid & (self.read[1].bank == bank)) for bank, hit in enumerate(second)]
+        addresses = [Mux(hit, later[1].word, later[0].word) for hit in second]
+        return addresses, [self._delayed(m, read.bank, 4, f"bank{index}")
+                           for index, read in enumerate(self.read)]
+
+    def _write_port(self, m):
+        """Return the registered write port: bank hits, half, word, data by bank."""
+        target, banks = self.target, self.target.banks
+        depth_bits = (target.half_depth - 1).bit_length()
+        tag = self.sums_tag
+        address = self._counter(m, "write", tag.store, tag.entry_last)
+        chained = address[depth_bits:]
+
+        hit = Signal(banks)
+        half, frame_done, pass_done = Signal(), Signal(), Signal()
+        word = Signal(depth_bits, reset_less=True)
+        m.d.comb += [self.frame_done.eq(frame_done & self.enable),
+                     self.pass_done.eq(pass_done & self.enable)]
+        with m.If(self.enable):
+            m.d.sync += [word.eq(address), frame_done.eq(tag.frame_last),
+                         pass_done.eq(tag.pass_last), half.eq(half ^ pass_done)]
+
+        def lane_of(bank, lanes):
+            return bank // target.lane_banks(lanes)
+
+        written = []
+        for bank in range(banks):
+            # 1 + the bank's place in the chain of its lane; 0 where it belongs to none.
+            place = m.submodules[f"place{bank}"] = LaneConstant(
+                target, lambda lanes, bank=bank: lane_of(bank, lanes) < lanes
+                and 1 + bank % target.lane_banks(lanes))
+            owners = sorted({lane_of(bank, lanes) for lanes in range(1, banks + 1)
+                             if lane_of(bank, lanes) < lanes})
+            owner = m.submodules[f"owner{bank}"] = LaneConstant(
+                target, lambda lanes, bank=bank, owners=owners: owners.index(lane_of(bank, lanes))
+                if lane_of(bank, lanes) < lanes else 0)
+            m.d.comb += [place.lanes.eq(self.lanes), owner.lanes.eq(self.lanes)]
+            total = Signal.like(self.sums[0], name=f"written{bank}", reset_less=True)
+            with m.If(self.enable):
+                m.d.sync += [
+                    hit[bank].eq(tag.store & (place.o == chained + 1)),
+                    total.eq(select(owner.o, [self.sums[lane] for lane in owners])),
+                ]
+            written.append(total)
+        return {"hit": hit, "half": half, "word": word, "data": written}
+
+    def _feed(self, m, chained, words):
+        """Feed each lane from the bank that ``chained``, 3 chain cycles ago, names."""
+        target, banks = self.target, self.target.banks
+        late = chained
+        for age in range(2):
+            later = Signal.like(chained, name=f"chained{age}", reset_less=True)
+            with m.If(self.enable):
+                m.d.sync += later.eq(late)
+            late = later
+        for lane in range(banks):
+            # Banks of this lane for any count of lanes; the first is bank `lane`.
+            reach = max((lane + 1) * target.lane_banks(lanes)
+                        for lanes in range(lane + 1, banks + 1))
+            base = m.submodules[f"base{lane}"] = LaneConstant(
+                target, lambda lanes, lane=lane: lane * (target.lane_banks(lanes) - 1)
+                if lane < lanes else 0)
+            m.d.comb += base.lanes.eq(self.lanes)
+            choice = Signal(range(max(reach - lane, 2)), name=f"choice{lane}", reset_less=True)
+            feed = Signal.like(self.bias[0], name=f"feed{lane}", reset_less=True)
+            m.d.comb += self.feed[lane].eq(feed)
+            with m.If(self.enable):
+                m.d.sync += [
+                    choice.eq(base.o + late),
+                    feed.eq(Mux(self.head_first, self.bias[lane],
+                                select(choice, words[lane:reach]))),
+                ]

@@ -1,0 +1,186 @@
+"""Weight loader: distributes the weight stream to the contexts and the pass parameters."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..registers import PARAMETER_SLOTS
+from .positions import convolver_layout
+from .select import LaneConstant
+
+__all__ = ["WeightLoader"]
+
+
+class _State(enum.Enum, shape=2):
+    OFF = 0
+    PARAMETERS = 1
+    CONTEXT = 2
+
+
+class WeightLoader(wiring.Component):
+    """Load the parameters and the weight contexts of all passes, as far ahead as there is room.
+
+    1 word a cycle. A context is loaded when one is free; the parameters of a pass when the head
+    has done with the biases of the last but one. (Then the pass before that has been drained,
+    and its shifts, four passes back, are free as well.)
+
+    Parameters
+    ----------
+    target : Target
+        The machine.
+
+    Members
+    -------
+    config : In(registers of unit ``convolver``)
+    begin : In(1)
+        Begin; once after reset.
+    i : In(stream of signed(16))
+        For each pass the parameters, then the weights of each frame.
+    load : Out(macs), slot : Out(unsigned), weight : Out(signed(16))
+        Write ports of the MACs.
+    bias_load : Out(banks)
+        Bit l: write ``bias`` of group ``group`` and parity ``generation[0]`` for lane l.
+    shift_load : Out(1)
+        Write ``shift`` at slot ``index`` of pass ``generation``.
+    bias : Out(signed(36)), shift : Out(6), group, index : Out(4), generation : Out(2)
+        ``generation`` is the pass number modulo 4, ``index`` group * lanes + lane.
+    loaded : Out(1)
+        A context has become complete.
+    context_free, biases_free : In(1)
+        A frame has left the chain; the head has done with the biases of a pass.
+
+    Source: docs/architecture.md, "Convolver", "Weights".
+    """
+
+    def __init__(self, target):
+        self.target = target
+        slots = range(PARAMETER_SLOTS)
+        super().__init__({
+            "config": In(convolver_layout(target)),
+            "begin": In(1),
+            "i": In(stream.Signature(signed(16))),
+            "load": Out(target.macs),
+            "slot": Out(range(target.contexts)),
+            "weight": Out(signed(16)),
+            "bias_load": Out(target.banks),
+            "shift_load": Out(1),
+            "bias": Out(signed(target.accumulator_width)),
+            "shift": Out(6),
+            "group": Out(slots),
+            "index": Out(slots),
+            "generation": Out(2),
+            "loaded": Out(1),
+            "context_free": In(1),
+            "biases_free": In(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        target, config = self.target, self.config
+
+        m.submodules.used = used = LaneConstant(
+            target, lambda lanes: lanes * target.lane_length(lanes))
+        m.d.comb += used.lanes.eq(config.lanes)
+
+        state = Signal(_State)
+        passes = Signal.like(config.passes, reset_less=True)  # that are not complete
+        entries = Signal.like(config.entries, reset_less=True)  # of the pass, counted down
+        frames = Signal.like(config.interleave, reset_less=True)  # of the entry, counted down
+
+        # Room is taken when the first word comes, and counted in registers.
+        contexts = Signal(range(target.contexts + 1), init=target.contexts)
+        biases = Signal(2, init=2)
+        inside = Signal()  # the first word of the context, or of the parameters, has been taken
+        fire = Signal()
+        room = Mux(state == _State.CONTEXT, contexts.any(), biases.any())
+        m.d.comb += [
+            self.i.ready.eq((state != _State.OFF) & (inside | room)),
+            fire.eq(self.i.valid & self.i.ready),
+        ]
+        first = fire & ~inside
+        m.d.sync += [
+            contexts.eq(contexts + self.context_free - (first & (state == _State.CONTEXT))),
+            biases.eq(biases + self.biases_free - (first & (state == _State.PARAMETERS))),
+        ]
+
+        done = self._contexts(m, fire & (state == _State.CONTEXT), used.o)
+        parameters_done = self._parameters(m, fire & (state == _State.PARAMETERS))
+        with m.If(fire):
+            m.d.sync += inside.eq(~(done | parameters_done))
+
+        with m.If(self.begin):
+            m.d.sync += [state.eq(_State.PARAMETERS), passes.eq(config.passes),
+                         entries.eq(config.entries), frames.eq(config.interleave)]
+        with m.Elif(parameters_done):
+            m.d.sync += state.eq(_State.CONTEXT)
+        with m.Elif(done):
+            m.d.sync += frames.eq(frames - 1)
+            with m.If(frames == 1):
+                m.d.sync += [frames.eq(config.interleave), entries.eq(entries - 1)]
+                with m.If(entries == 1):
+                    m.d.sync += [
+                        entries.eq(config.entries), passes.eq(passes - 1),
+                        self.generation.eq(self.generation + 1),
+                        state.eq(Mux(passes == 1, _State.OFF, _State.PARAMETERS)),
+                    ]
+
+        return m
+
+    def _contexts(self, m, fire, used):
+        """Write weights; return the signal that ends a context."""
+        target = self.target
+        # One bit runs along the MACs instead of a decoder.
+        place = Signal(target.macs, init=1)
+        left = Signal.like(used)
+        done = Signal()
+        written = Signal()
+        next_slot = Signal.like(self.slot)
+        m.d.comb += done.eq(fire & (left == 1))
+        m.d.sync += left.eq(Mux(done | (left == 0), used, left - fire))
+        write = Signal()
+        here = Signal(target.macs, reset_less=True)
+        m.d.sync += [write.eq(fire), written.eq(done), self.loaded.eq(written)]
+        m.d.comb += self.load.eq(here & write.replicate(target.macs))
+        with m.If(fire):
+            m.d.sync += [
+                here.eq(place), place.eq(Mux(done, 1, place << 1)),
+                self.weight.eq(self.i.payload), self.slot.eq(next_slot),
+                next_slot.eq(next_slot + done),
+            ]
+        return done
+
+    def _parameters(self, m, fire):
+        """Write biases and shifts; return the signal that ends the parameters of a pass."""
+        target, config = self.target, self.config
+        word = Signal(4, init=1)
+        lane = Signal(target.banks, init=1)
+        lanes_left = Signal.like(config.lanes)
+        groups_left = Signal.like(config.interleave)
+        group, index = Signal.like(self.group), Signal.like(self.index)
+        last_lane, last_group, complete, done = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            last_lane.eq(lanes_left == 1), last_group.eq(groups_left == 1),
+            complete.eq(fire & word[3]), done.eq(complete & last_lane & last_group),
+        ]
+        for at in range(3):
+            part = self.bias[16 * at:16 * at + 16]
+            with m.If(fire & word[at]):
+                m.d.sync += part.eq(self.i.payload[:len(part)])
+        with m.If(fire):
+            m.d.sync += word.eq(word.rotate_left(1))
+
+        with m.If(self.begin | done):
+            m.d.sync += [lane.eq(1), lanes_left.eq(config.lanes), group.eq(0), index.eq(0),
+                         groups_left.eq(config.interleave)]
+        with m.Elif(complete):
+            m.d.sync += [lane.eq(lane << 1), lanes_left.eq(lanes_left - 1), index.eq(index + 1)]
+            with m.If(last_lane):
+                m.d.sync += [lane.eq(1), lanes_left.eq(config.lanes), group.eq(group + 1),
+                             groups_left.eq(groups_left - 1)]
+
+        m.d.sync += [self.shift_load.eq(complete),
+                     self.bias_load.eq(lane & complete.replicate(target.banks))]
+        with m.If(complete):
+            m.d.sync += [self.shift.eq(self.i.payload[:6]), self.group.eq(group),
+                         self.index.eq(index)]
+        return done
