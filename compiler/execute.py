@@ -21,12 +21,14 @@ def execute(graph, inputs):
     Returns
     -------
     dict of str to numpy.ndarray
-        float64 (samples, channels, rows, columns) for each tensor, inputs included.
+        float64 (samples, channels, rows, columns) for each tensor, inputs included. Numbers that
+        overflow are infinite or NaN; it is the caller's to look for them.
     """
     tensors = dict(inputs)
-    for node in graph.nodes:
-        arguments = [tensors[name] for name in node.inputs]
-        tensors[node.output] = _EXECUTE[type(node)](node, *arguments)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for node in graph.nodes:
+            arguments = [tensors[name] for name in node.inputs]
+            tensors[node.output] = _EXECUTE[type(node)](node, *arguments)
     return tensors
 
 

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from compiler.calibrate import (
+    Ranges,
+    check_calibration,
+    guess_calibration,
+    measure,
+    useful_ranges,
+)
+from compiler.errors import CalibrationError
+from compiler.frontend.onnx_import import import_onnx
+from compiler.pipeline import simplify
+from tests.compiler.models import model, network, node
+
+GRAPH = simplify(import_onnx(model([node("Add", ["x", "z"], "y")],
+                                   {"x": (1, 2, 3, 4), "z": (1, 2, 3, 4)})))
+GOOD = np.zeros((5, 2, 3, 4), np.float32)
+
+
+def refused(calibration, text):
+    with pytest.raises(CalibrationError, match=text):
+        check_calibration(GRAPH, calibration)
+
+
+def test_good_data_becomes_maps():
+    checked = check_calibration(GRAPH, {"z": GOOD, "x": GOOD.astype(np.uint8) + 1})
+    assert list(checked) == ["x", "z"]
+    assert checked["x"].shape == (5, 2, 3, 4) and checked["x"].dtype == np.float64
+    vector = simplify(import_onnx(model([node("Relu", ["x"], "y")], {"x": (1, 7)})))
+    assert check_calibration(vector, {"x": np.zeros((3, 7))})["x"].shape == (3, 7, 1, 1)
+
+
+@pytest.mark.parametrize(("calibration", "text"), [
+    ([GOOD], "must be a dict of arrays by input name, not list"),
+    ({"x": GOOD, "z": GOOD, "image": GOOD},
+     "calibration data 'image' is for no input; the inputs are 'x', 'z'"),
+    ({"x": GOOD}, "calibration data for input 'z' is missing; there is data for 'x'"),
+    ({}, "calibration data for input 'x' is missing; there is data for none"),
+    ({"x": GOOD, "z": GOOD[:, :1]},
+     r"'z' has shape \[5, 1, 3, 4\]; it must be \(samples, 2, 3, 4\) with at least one sample"),
+    ({"x": GOOD[0], "z": GOOD}, r"'x' has shape \[2, 3, 4\]; it must be \(samples, 2, 3, 4\)"),
+    ({"x": GOOD[:0], "z": GOOD}, r"'x' has shape \[0, 2, 3, 4\]"),
+    ({"x": 1.0, "z": GOOD}, r"'x' has shape \[\]"),
+    ({"x": GOOD, "z": GOOD[:3]}, "different numbers of samples: {'x': 5, 'z': 3}"),
+    ({"x": GOOD.astype(str), "z": GOOD}, "'x' is of type <U32; it must be numbers"),
+    ({"x": GOOD.astype(complex), "z": GOOD}, "'x' is of type complex128"),
+    ({"x": GOOD.astype(object), "z": GOOD}, "'x' is of type object"),
+    ({"x": GOOD, "z": np.where(np.arange(120) < 3, np.nan, 1).reshape(GOOD.shape)},
+     "'z' holds 3 values that are NaN or infinite"),
+    ({"x": GOOD + np.inf, "z": GOOD}, "'x' holds 120 values that are NaN or infinite"),
+])
+def test_bad_data_is_refused(calibration, text):
+    refused(calibration, text)
+
+
+def test_guesses_are_the_same_on_every_run():
+    first, second = guess_calibration(GRAPH), guess_calibration(GRAPH)
+    for name in GRAPH.inputs:
+        np.testing.assert_array_equal(first[name], second[name])
+        assert -1 <= first[name].min() < -0.9 and 0.9 < first[name].max() <= 1
+
+
+def test_ranges_are_those_of_all_batches(monkeypatch):
+    graph = simplify(import_onnx(network()[0]))
+    samples = guess_calibration(graph)
+    whole = measure(graph, samples)
+    monkeypatch.setattr("compiler.calibrate.BATCH_NUMBERS", 1)
+    assert set(whole) == set(graph.shapes)
+    for name, found in measure(graph, samples).items():
+        assert found.low == pytest.approx(whole[name].low)
+        assert found.high == pytest.approx(whole[name].high)
+    assert whole["x"] == Ranges(samples["x"].min(), samples["x"].max())
+
+
+def test_numbers_that_overflow_are_refused():
+    graph = simplify(import_onnx(model(
+        [node("Mul", ["x", "c"], "a"), node("Relu", ["a"], "b"), node("Mul", ["b", "c"], "y")],
+        {"x": (1, 2)}, constants={"c": np.float32(1e38)})))
+    with pytest.raises(CalibrationError, match="tensor 'a' is not finite for the calibration"):
+        measure(graph, {"x": np.full((1, 2, 1, 1), 1e300)})
+
+
+def test_what_saturating_readers_can_tell_apart():
+    nodes = [
+        node("Conv", ["x", "w"], "c"), node("MaxPool", ["c"], "p", kernel_shape=[2, 2]),
+        node("Tanh", ["p"], "t"), node("Conv", ["x", "w"], "d"), node("Relu", ["d"], "r"),
+        node("Clip", ["r", "lo", "hi"], "k"), node("Conv", ["x", "w"], "e"),
+        node("Tanh", ["e"], "y1"), node("Sigmoid", ["e"], "y2"), node("Conv", ["t", "w"], "y3"),
+        node("Add", ["k", "k"], "y4")]
+    graph = import_onnx(model(nodes, {"x": (1, 2, 4, 4)}, ("y1", "y2", "y3", "y4"), {
+        "w": np.ones((2, 2, 1, 1)), "lo": np.float32(-1), "hi": np.float32(6)}))
+    useful = useful_ranges(graph)
+    everything = (-np.inf, np.inf)
+    assert useful["c"] == useful["p"] == (-8, 8)
+    assert useful["d"] == (0, 6) and useful["r"] == (-1, 6)
+    assert useful["e"] == (-16, 16)
+    assert useful["x"] == useful["t"] == useful["k"] == useful["y1"] == everything
