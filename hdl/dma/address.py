@@ -2,7 +2,7 @@
 
 import operator
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -76,16 +76,18 @@ class AddressGenerator(wiring.Component):
         # Per loop: address of the present iteration, iterations left, and whether it is the last.
         here = Array(Signal(ADDRESS_WIDTH, name=f"here{k}") for k in range(self.loops))
         left = [Signal(self.count_width, name=f"left{k}") for k in range(self.loops)]
-        final = Signal(self.loops)
-        # A loop of one iteration is always in its last.
-        single = Cat(self.count[k][1:] == 0 for k in range(self.loops))
+        # All ones while there is no walk: a base then starts all loops, as the end of a walk does.
+        final = Signal(self.loops, init=-1)
 
-        done = final.all()
+        done, load, step = Signal(), Signal(), Signal()
         m.d.comb += [
+            done.eq(final.all()),
             self.o.valid.eq(valid),
             self.o.p.address.eq(here[0]),
             self.o.p.last.eq(done & last_base),
-            self.i.ready.eq(~valid | (self.o.ready & done)),
+            self.i.ready.eq(done & (~valid | self.o.ready)),
+            load.eq(self.i.valid & self.i.ready),
+            step.eq(~done & self.o.ready),
         ]
 
         # The innermost loop that goes on; loops inside it start anew.
@@ -96,23 +98,21 @@ class AddressGenerator(wiring.Component):
         onward = Signal(ADDRESS_WIDTH)
         m.d.comb += onward.eq(here[turn] + self.stride[turn])
 
-        load = Signal()
-        m.d.comb += load.eq(self.i.valid & self.i.ready)
-        with m.If(load | (valid & self.o.ready & ~done)):
-            for k in range(self.loops):
-                inner = load | (turn > k)
-                with m.If(load | (turn >= k)):
-                    m.d.sync += here[k].eq(Mux(load, self.i.p.address, onward))
-                    m.d.sync += left[k].eq(Mux(inner, self.count[k], left[k] - 1))
-                    m.d.sync += final[k].eq(Mux(inner, single[k], left[k] == 2))
+        for k in range(self.loops):
+            anew = final[:k + 1].all()
+            # A loop of one iteration is always in its last.
+            single = self.count[k][1:] == 0
+            with m.If((load | step) & final[:k].all()):
+                m.d.sync += [
+                    here[k].eq(Mux(done, self.i.p.address, onward)),
+                    left[k].eq(Mux(anew, self.count[k], left[k] - 1)),
+                    final[k].eq(Mux(anew, single, left[k] == 2)),
+                ]
         with m.If(load):
-            m.d.sync += last_base.eq(self.i.p.last)
-
+            m.d.sync += [valid.eq(1), last_base.eq(self.i.p.last)]
+        with m.Elif(done & self.o.ready):
+            m.d.sync += valid.eq(0)
         with m.If(self.clear):
-            m.d.sync += valid.eq(0)
-        with m.Elif(load):
-            m.d.sync += valid.eq(1)
-        with m.Elif(self.o.ready & done):
-            m.d.sync += valid.eq(0)
+            m.d.sync += [valid.eq(0), final.eq(-1)]
 
         return m

@@ -2,7 +2,7 @@
 
 import operator
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -50,13 +50,9 @@ class RoundRobin(wiring.Component):
         none = Signal()
         m.d.comb += none.eq(favoured == 0)
         # Of x and -x the lowest bit set in x is set in both, all above it in just one.
-        with m.If(self.requests == 0):
-            m.d.sync += self.grant.eq(0)
-        with m.Elif(none):
-            m.d.sync += [self.grant.eq(self.requests & -self.requests),
-                         behind.eq(self.requests ^ -self.requests)]
-        with m.Else():
-            m.d.sync += [self.grant.eq(favoured & -favoured),
-                         behind.eq(favoured ^ -favoured)]
+        m.d.sync += self.grant.eq(
+            Mux(none, self.requests & -self.requests, favoured & -favoured))
+        with m.If(self.requests.any()):
+            m.d.sync += behind.eq(Mux(none, self.requests ^ -self.requests, favoured ^ -favoured))
 
         return m

@@ -133,7 +133,9 @@ class Fetch(wiring.Component):
         ]
         m.d.sync += room.eq(~clear & running & (reserved < _PLACES - 2)
                             & (bursts.level < _BURSTS - _MARGIN))
-        m.d.sync += reserved.eq(Mux(clear, 0, reserved + taken - left))
+        m.d.sync += reserved.eq(reserved + taken - left)
+        with m.If(clear):
+            m.d.sync += reserved.eq(0)
 
         for source, sink in ((coalescer.o, places.i), (coalescer.burst, bursts.i)):
             m.d.comb += [sink.valid.eq(source.valid), sink.payload.eq(source.payload)]
@@ -156,8 +158,11 @@ class Fetch(wiring.Component):
             ]
         with m.Elif(ar.ready):
             m.d.sync += ar.valid.eq(0)
-        m.d.sync += free.eq(Mux(
-            clear, self._beats, free + beat_left - Mux(issue, bursts.o.p.length + 1, 0)))
+        # Both sums, then the choice: `issue` comes late.
+        m.d.sync += free.eq(Mux(issue, free + beat_left - bursts.o.p.length - 1,
+                                free + beat_left))
+        with m.If(clear):
+            m.d.sync += free.eq(self._beats)
 
         ended = self.bus.r.valid & self.bus.r.p.last
         m.d.sync += outstanding.eq(outstanding + issue - ended)
