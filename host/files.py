@@ -9,11 +9,35 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["FileError", "read_arrays", "replacing", "write_arrays", "write_texts"]
+__all__ = ["FileError", "check_output", "read_arrays", "replacing", "write_arrays", "write_texts"]
 
 
 class FileError(Exception):
     """A file that is missing, of the wrong kind or damaged; the message names it."""
+
+
+def check_output(path, suffixes=()):
+    """Refuse a file that could not be written, before the work for it is done.
+
+    Parameters
+    ----------
+    path : path-like
+        File to make.
+    suffixes : sequence of str
+        How its name may end; by default anyhow.
+
+    Raises
+    ------
+    FileError
+        If it is a folder, lies in none, or its name ends otherwise.
+    """
+    path = Path(path)
+    if suffixes and path.suffix not in suffixes:
+        raise FileError(f"cannot write {path}: its name must end in {' or '.join(suffixes)}")
+    if path.is_dir():
+        raise FileError(f"cannot write {path}: it is a folder; name a file")
+    if not path.parent.is_dir():
+        raise FileError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 @contextmanager
@@ -32,14 +56,13 @@ def replacing(path):
 
     Raises
     ------
+    FileError
+        If `check_output` refuses it.
     OSError
-        If the folder does not exist or cannot be written to.
+        If it cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name a file to write")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
+    check_output(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
@@ -58,15 +81,15 @@ def _umask():
     return mask
 
 
-def read_arrays(path, names=()):
+def read_arrays(path, names=None):
     """Read named arrays from a ``.npz`` file, or one array from a ``.npy`` file.
 
     Parameters
     ----------
     path : path-like
         The file.
-    names : sequence of str
-        Names that the reader expects. A ``.npy`` file is taken for the only one.
+    names : sequence of str or None
+        Names that the reader expects, if known. A ``.npy`` file is taken for the only one.
 
     Returns
     -------
@@ -76,8 +99,8 @@ def read_arrays(path, names=()):
     Raises
     ------
     FileError
-        If it cannot be read, holds Python objects, or is a ``.npy`` file while not exactly one
-        name is expected.
+        If it cannot be read, holds Python objects, or is a ``.npy`` file and its array has no
+        name.
     """
     path = Path(path)
     try:
@@ -91,9 +114,10 @@ def read_arrays(path, names=()):
                         f"numpy.savez (.npz) or numpy.save (.npy)") from error
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
-    if len(names) != 1:
-        raise FileError(f"{path}: a single array, but {len(names)} are expected "
-                        f"({', '.join(names)}); write them by name with numpy.savez")
+    if names is None or len(names) != 1:
+        wanted = f" (expected: {', '.join(names)})" if names else ""
+        raise FileError(f"{path}: an array without a name; write arrays by name with "
+                        f"numpy.savez{wanted}")
     return {names[0]: content}
 
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 from rich import box
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
-__all__ = ["cards", "picture", "table", "units"]
+__all__ = ["binary_units", "cards", "picture", "show", "table", "units"]
 
 #: Character of a cell by (upper pixel inked, lower pixel inked).
 _BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
@@ -86,6 +88,32 @@ def table(headers, rows, *, title=None, numbers=()):
     for row in rows:
         result.add_row(*map(str, row))
     return result
+
+
+def show(*parts, file=None):
+    """Print texts and tables whole, however narrow the terminal or the log is.
+
+    Parameters
+    ----------
+    *parts : str or rich.table.Table
+        What to print.
+    file : file or None
+        Where to (default: stdout).
+    """
+    console = Console(file=file, highlight=False, markup=False)
+    width = console.width
+    for part in parts:
+        options = console.options.update(max_width=1000)
+        console.width = max(width, Measurement.get(console, options, part).maximum)
+        console.print(part)
+
+
+def binary_units(value, unit):
+    """Write a whole quantity with a binary prefix, as in ``"512 MiB"``."""
+    for prefix, factor in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
+        if value >= factor:
+            return f"{value / factor:g} {prefix}{unit}"
+    return f"{value} {unit}"
 
 
 def units(value, unit):

@@ -42,3 +42,18 @@ def test_table_prints_plainly():
 ])
 def test_units(value, text):
     assert render.units(value, "Hz") == text
+
+
+def test_binary_units():
+    assert render.binary_units(1 << 29, "B") == "512 MiB"
+    assert render.binary_units(3 << 9, "B") == "1.5 KiB"
+    assert render.binary_units(100, "B") == "100 B"
+
+
+def test_tables_and_texts_are_never_cut(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    file = io.StringIO()
+    text = "a text [bold] that is longer than the terminal is wide"
+    render.show(text, render.table([f"column{index}" for index in range(9)], [range(9)]), file=file)
+    assert text in file.getvalue()
+    assert "column8" in file.getvalue()

@@ -1,0 +1,137 @@
+"""The command `neuflow`: options in, one line about an error out; the work is done elsewhere."""
+
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from . import commands
+from .console import ProgressDisplay
+
+__all__ = ["app", "main"]
+
+
+class _Group(TyperGroup):
+    """Turns every error that is the user's to mend into one line on stderr and exit code 2."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our output has seen enough: not an error of the command.
+            raise
+        except commands.user_errors() as error:
+            typer.echo(f"neuflow: error: {commands.describe(error)}", err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(cls=_Group, add_completion=False, no_args_is_help=True,
+                  pretty_exceptions_enable=False, context_settings={"max_content_width": 100})
+
+Target = Annotated[str, typer.Option("--target", metavar="T", help="Machine, as listed by "
+                                     "`neuflow targets`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Trace = Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="Write a wave file "
+                                            "(.fst or .vcd); only with RTL.")]
+
+
+def _print(result, as_json):
+    """Print a command's result: its JSON value, or what it shows to people."""
+    if as_json:
+        typer.echo(json.dumps(result.data, indent=2))
+    else:
+        result.show()
+
+
+def _version(wanted):
+    if wanted:
+        typer.echo(f"neuflow {metadata.version('neuflow')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Print the version.")] = False):
+    """Compile convolutional networks for NeuFlow machines and run them."""
+
+
+@app.command("compile")
+def _compile(
+        model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Network.")],
+        target: Target = "tiny",
+        calibration: Annotated[Path | None, typer.Option(
+            metavar="DATA.npz", help="Inputs by name, samples first, to choose the binary points "
+            "by.")] = None,
+        output: Annotated[Path | None, typer.Option(
+            "-o", "--output", metavar="OUT.neuflow",
+            help="Program to write (default: the model's name in this folder).")] = None,
+        as_json: Json = False):
+    """Compile an ONNX model to a program."""
+    with ProgressDisplay() as progress:
+        result = commands.compile_file(model, target=target, calibration=calibration,
+                                       output=output, progress=progress)
+    _print(result, as_json)
+
+
+@app.command("run")
+def _run(
+        program: Annotated[Path, typer.Argument(metavar="PROGRAM.neuflow", help="Program.")],
+        inputs: Annotated[Path, typer.Argument(
+            metavar="INPUT", help="Inputs by name (.npz) or the only input (.npy).")],
+        output: Annotated[Path | None, typer.Option(
+            "-o", "--output", metavar="OUT.npz", help="Write the outputs by name.")] = None,
+        backend: Annotated[str, typer.Option(
+            metavar="B", help=f"What runs it: {', '.join(commands.BACKENDS)}.")] = "rtl",
+        raw: Annotated[bool, typer.Option(
+            "--raw", help="Give the 16-bit samples, not real values.")] = False,
+        trace: Trace = None,
+        as_json: Json = False):
+    """Run a program on an input."""
+    with ProgressDisplay() as progress:
+        result = commands.run_file(program, inputs, output=output, backend=backend, raw=raw,
+                                   trace=trace, progress=progress)
+    _print(result, as_json)
+
+
+@app.command("verilog")
+def _verilog(
+        target: Target = "tiny",
+        output: Annotated[Path | None, typer.Option(
+            "-o", "--output", metavar="DIR",
+            help="Folder to write to (default: build/verilog/TARGET).")] = None):
+    """Write a target's Verilog, a file a module."""
+    with ProgressDisplay() as progress:
+        written = commands.write_verilog(target, output, progress=progress)
+    for path in written:
+        typer.echo(path)
+
+
+@app.command("targets")
+def _targets(as_json: Json = False):
+    """List the machines that programs can be compiled for."""
+    _print(commands.list_targets(), as_json)
+
+
+@app.command("demo")
+def _demo(
+        digits: Annotated[int, typer.Option(
+            metavar="N", min=1, help="Test digits to classify on the RTL.")] = 20,
+        trace: Annotated[Path, typer.Option(
+            metavar="FILE", help="Wave file of one digit (.fst or .vcd).")] =
+        Path("build/demo/lenet5.fst"),
+        as_json: Json = False):
+    """Classify digits with LeNet-5 on the simulated hardware and compare every bit."""
+    with ProgressDisplay() as progress:
+        result = commands.demo(digits=digits, trace=trace, progress=progress, quiet=as_json)
+    if as_json:
+        _print(result, as_json)
+    if not result.agrees:
+        raise typer.Exit(1)
+
+
+def main():
+    """Run the command."""
+    app(prog_name="neuflow")

@@ -1,0 +1,267 @@
+"""What each command does, from paths and options to a result that shows itself."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hdl.target import TARGETS, get_target
+
+from . import files, render
+from .device import BACKENDS, open_device
+
+__all__ = ["BACKENDS", "TRACE_SUFFIXES", "Result", "UsageError", "compile_file", "describe",
+           "list_targets", "named_target", "run_file", "user_errors", "write_verilog"]
+
+#: Kinds of wave file, by the end of their name.
+TRACE_SUFFIXES = (".fst", ".vcd")
+
+#: Most values of an output that are printed for people.
+_SHOWN = 16
+
+
+class UsageError(Exception):
+    """An option that cannot be; the message says which ones can."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command has to say: `data` for programs, `parts` (texts, tables) for people."""
+
+    data: object
+    parts: tuple
+
+    def show(self):
+        """Print the parts on stdout."""
+        render.show(*self.parts)
+
+
+def user_errors():
+    """Return the exceptions that are the user's to mend: bad input, or a run that failed."""
+    from compiler.errors import CompileError, ProgramError
+    from sim.rtl.machine import MachineError
+    from sim.rtl.toolchain import ToolchainError
+
+    from .driver import DeviceError
+    from .samples import InputError
+
+    return (CompileError, ProgramError, InputError, DeviceError, MachineError, ToolchainError,
+            files.FileError, UsageError, OSError)
+
+
+def describe(error):
+    """Return what to tell the user about one of `user_errors`."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def named_target(name):
+    """Return the target called `name`.
+
+    Raises
+    ------
+    UsageError
+        If there is none; the message lists those that exist.
+    """
+    try:
+        return get_target(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def compile_file(model, *, target="tiny", calibration=None, output=None, progress=None):
+    """Compile a model to a program file.
+
+    Parameters
+    ----------
+    model : path-like
+        ONNX file.
+    target : str
+        Name of the machine.
+    calibration : path-like or None
+        ``.npz`` file of inputs by name.
+    output : path-like or None
+        Program to write (default: the model's name in the current folder).
+    progress : callable or None
+        Called with a text as each stage begins.
+
+    Returns
+    -------
+    Result
+        Where the program is, its steps and its tensors.
+
+    Raises
+    ------
+    Exception
+        One of `user_errors`; then no file was made or changed.
+    """
+    from compiler.compile import compile_model
+
+    output = Path(output) if output else Path(Path(model).with_suffix(".neuflow").name)
+    named_target(target)
+    files.check_output(output)
+    arrays = files.read_arrays(calibration) if calibration else None
+    program = compile_model(Path(model), target, arrays, progress)
+    program.save(output)
+    manifest = program.manifest
+    data = {"program": str(output), "target": program.target,
+            "fingerprint": f"{program.fingerprint:016x}", "image_bytes": len(program.image),
+            "predicted_cycles": program.predicted_cycles,
+            **{key: manifest[key] for key in ("inputs", "outputs", "steps", "quantisation")}}
+    steps = [(step["number"], step["layer"], f"{step['macs']:,}", f"{step['predicted_cycles']:,}")
+             for step in manifest["steps"]]
+    quantisation = manifest["quantisation"]
+    return Result(data, (
+        (f"{output}: for {program.target}, {len(program.image):,} bytes, about "
+         f"{program.predicted_cycles:,} cycles a run "
+         f"({_milliseconds(program.predicted_cycles, program.target):.3g} ms)"),
+        render.table(("step", "layer", "MACs", "predicted cycles"), steps,
+                     numbers=("MACs", "predicted cycles")),
+        *(f"note: {note}" for note in quantisation["notes"]),
+        *(f"warning: {warning}" for warning in quantisation["warnings"])))
+
+
+def _milliseconds(cycles, target):
+    return 1e3 * cycles / get_target(target).clock_hz
+
+
+def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=None,
+             progress=None):
+    """Run a program file on an input file.
+
+    Parameters
+    ----------
+    program, inputs : path-like
+        The program; its inputs by name (``.npz``), or the only one (``.npy``).
+    output : path-like or None
+        ``.npz`` file to write the outputs to.
+    backend : str
+        A name in `BACKENDS`.
+    raw : bool
+        Give 16-bit samples, not real values.
+    trace : path-like or None
+        Wave file to write.
+    progress : callable or None
+        Told how far the work is.
+
+    Returns
+    -------
+    Result
+        Outputs, cycles and steps.
+
+    Raises
+    ------
+    Exception
+        One of `user_errors`; then no file was made or changed.
+    """
+    from compiler.program import Program
+
+    if backend not in BACKENDS:
+        raise UsageError(f"unknown backend {backend!r}; backends are {', '.join(BACKENDS)}")
+    if trace is not None:
+        if backend != "rtl":
+            raise UsageError(f"--trace {trace}: backend {backend} has no waves; use --backend rtl")
+        files.check_output(trace, TRACE_SUFFIXES)
+    if output is not None:
+        files.check_output(output, (".npz",))
+    program = Program.load(program)
+    arrays = files.read_arrays(inputs, program.graph.inputs)
+    with contextlib.ExitStack() as stack:
+        waves = stack.enter_context(files.replacing(trace)) if trace else None
+        device = stack.enter_context(
+            open_device(program, backend, progress=progress, trace=waves))
+        outputs = device.run(arrays, raw=raw)
+        if output is not None:
+            files.write_arrays(output, outputs)
+        counters, steps, status = device.counters(), device.steps(), device.status()
+    return _run_result(program, backend, outputs, counters, steps, status, output, trace)
+
+
+def _run_result(program, backend, outputs, counters, steps, status, output, trace):
+    fractions = {tensor["name"]: tensor["fraction"] for tensor in program.manifest["outputs"]}
+    cycles = counters.get("cycles")
+    data = {
+        "target": program.target, "backend": backend, "cycles": cycles,
+        "milliseconds": _milliseconds(cycles, program.target) if cycles else None,
+        "saturated_tiles": [tile for tile in range(32) if status.saturated >> tile & 1],
+        "outputs": {name: {"shape": list(array.shape), "dtype": str(array.dtype),
+                           "fraction": fractions[name],
+                           **({} if output else {"values": array.tolist()})}
+                    for name, array in outputs.items()},
+        "steps": [{"number": step.number, "layer": step.layer, "cycles": step.cycles,
+                   "predicted_cycles": step.predicted_cycles, "counters": step.counters}
+                  for step in steps],
+        "counters": counters, "output_file": output and str(output),
+        "trace_file": trace and str(trace),
+    }
+    parts = [f"{name} {list(array.shape)}: {_values(array)}" for name, array in outputs.items()]
+    if cycles:
+        parts.append(f"{cycles:,} cycles on {program.target} "
+                     f"({data['milliseconds']:.3g} ms at its clock)")
+    if data["saturated_tiles"]:
+        parts.append(f"samples saturated in tiles {data['saturated_tiles']}")
+    parts += [f"wrote {path}" for path in (output, trace) if path]
+    return Result(data, tuple(parts))
+
+
+def _values(array):
+    flat = array.ravel()
+    shown = " ".join(f"{value:.6g}" for value in flat[:_SHOWN].tolist())
+    return shown if flat.size <= _SHOWN else f"{shown} ... ({flat.size:,} values)"
+
+
+def list_targets():
+    """Return the machines that exist, as a `Result`."""
+    described = [{
+        "name": target.name, "fingerprint": f"{target.fingerprint:016x}",
+        "rows": target.rows, "columns": target.columns,
+        "convolvers": len(target.convolvers), "macs": len(target.convolvers) * target.macs,
+        "multipliers": target.multipliers, "dma_ports": target.ports,
+        "clock_hz": target.clock_hz, "memory_bytes": target.memory.size,
+        "memory_peak_bytes_per_second": target.memory.peak,
+    } for target in TARGETS.values()]
+    rows = [(
+        one["name"], f"{one['rows']}x{one['columns']}",
+        f"{one['convolvers']} x {one['macs'] // one['convolvers']}", one["multipliers"],
+        one["dma_ports"], render.units(one["clock_hz"], "Hz"),
+        render.binary_units(one["memory_bytes"], "B"),
+        render.units(one["memory_peak_bytes_per_second"], "B/s"), one["fingerprint"],
+    ) for one in described]
+    headers = ("target", "grid", "MACs", "multipliers", "ports", "clock", "memory", "peak",
+               "fingerprint")
+    return Result(described, (render.table(headers, rows, numbers=headers[2:8]),))
+
+
+def write_verilog(target, output=None, progress=None):
+    """Write the Verilog of a target, all files or none.
+
+    Parameters
+    ----------
+    target : str
+        Name of the target.
+    output : path-like or None
+        Folder to write to (default: ``build/verilog/`` and the target's name).
+    progress : callable or None
+        Called with a text for each module.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+
+    Raises
+    ------
+    UsageError
+        If there is no such target.
+    OSError
+        If the files cannot be written.
+    """
+    target = named_target(target)
+    from hdl import verilog
+
+    folder = Path(output) if output else Path("build/verilog") / target.name
+    say = progress or (lambda text: None)
+    say(f"Converting {target.name} to Verilog")
+    texts = verilog.generate(
+        target, progress=lambda module: say(f"Converting {target.name} to Verilog: {module}"))
+    return files.write_texts(folder, texts)
