@@ -28,11 +28,6 @@ class Ranges:
     low: float
     high: float
 
-    @property
-    def largest(self):
-        """Largest magnitude."""
-        return max(-self.low, self.high)
-
 
 def check_calibration(graph: Graph, calibration):
     """Return calibration data as float64 maps (samples, channels, rows, columns).

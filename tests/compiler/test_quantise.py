@@ -224,3 +224,11 @@ def test_numbers_too_far_apart_are_refused():
                   constants={**constants, "w": np.full((1, 1, 1, 1), 1e30)})
     with pytest.raises(QuantisationError, match="^.*: the numbers around it are too far apart"):
         quantise(graph_of(proto), {"x": np.full((1, 1, 2, 2), 1e30)})
+
+
+def test_a_table_that_is_not_exact_is_noted(monkeypatch):
+    monkeypatch.setattr("compiler.quantise.table_error", lambda *arguments: 3)
+    proto = model([node("Tanh", ["x"], "y", "squash")], {"x": (1, 3)})
+    _, summary = quantise(graph_of(proto), {"x": np.ones((1, 3))})
+    note, = summary.notes
+    assert note == "squash: the table of tanh is up to 3 steps of 2**-15 from the exact function"

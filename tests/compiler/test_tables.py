@@ -75,7 +75,8 @@ def test_smooth_functions_stay_within_one(name, formats):
     assert table_error(table, get_function(name), *formats) <= 1
 
 
-@pytest.mark.parametrize("formats", [(8, 8), (12, 12), (15, 15), (3, 3), (12, 9), (8, 11), (0, 14)])
+@pytest.mark.parametrize("formats", [(8, 8), (12, 12), (15, 15), (3, 3), (12, 9), (8, 11), (0, 14),
+                                     (0, 20), (20, -20)])
 @pytest.mark.parametrize("name", ["identity", "relu", "abs"])
 def test_straight_lines_are_exact(name, formats):
     table = make_table(name, *formats)
@@ -120,6 +121,14 @@ def test_the_evaluator_takes_the_documented_steps(name):
     table = make_table(get_function(name, parameters), 9, 9)
     samples = np.concatenate([INPUTS[::97], INPUTS[-3:], np.arange(-20, 40)])
     assert evaluate(table, samples).tolist() == [mapper(table, int(x)) for x in samples]
+
+
+@pytest.mark.parametrize("formats", [(0, 16), (16, 0), (8, 8)])
+def test_steep_leaky_relu_and_moved_clip_fall_back_to_segments(formats):
+    for function in (get_function("leaky_relu", (1.9,)), get_function("clip", (-2.0, 1.0))):
+        table = make_table(function, *formats)
+        check_registers(table)
+        assert table_error(table, function, *formats) <= 1
 
 
 def test_a_constant_function_needs_one_segment():

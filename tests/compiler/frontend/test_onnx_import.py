@@ -3,12 +3,12 @@ import random
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from compiler.errors import CompileError, ModelError, UnsupportedError
 from compiler.frontend.onnx_import import import_onnx
 from compiler.graph import Conv, Identity, Reshape
-from tests.compiler.models import layers, model, network, node
+from tests.compiler.models import layers, model, network, node, run_onnx
 
 X = {"x": (1, 4, 8, 8)}
 
@@ -92,7 +92,9 @@ W = {"w": np.ones((6, 4, 3, 3))}
     (single("LeakyRelu", alpha=3.0), "alpha is 3; supported are slopes between -2 and 2"),
     (single("Pad", {"p": np.array([0, 1, 0, 0, 0, 0, 0, 0])}), r"pads \[0, 1, .* with 0"),
     (single("Pad", {"p": np.array([0, 0, 1, 1] * 2)}, mode="reflect"), "mode is 'reflect'"),
+    (single("Pad", {"p": np.array([0] * 8), "v": np.float32(0), "a": np.arange(4)}), "axes are"),
     (single("Pad", opset=10, pads=[0, 0, 1, 1] * 2, value=2.0), "with 2 of shape"),
+    (single("Reshape", {"s": np.array([1, 1, 40000, 1])}, (1, 1, 200, 200)), "at most 32767 rows"),
     (single("Reshape", {"s": np.array([1, 1, 64, 4])}, (1, 4, 8, 8), allowone=1), "allowone"),
 ])
 def test_what_is_not_supported(proto, text):
@@ -193,6 +195,58 @@ def test_weights_computed_from_constants_are_folded():
              node("Gemm", ["x", "moved"], "y", transB=1)]
     graph = import_onnx(model(nodes, {"x": (1, 4)}, constants={"w": weights, "one": np.ones(1)}))
     np.testing.assert_array_equal(graph.nodes[0].weights, weights.T + 1)
+
+
+CONSTANTS = [
+    ("Squeeze", {"axes": np.array([0])}, {}), ("Squeeze", {}, {}),
+    ("Unsqueeze", {"axes": np.array([0])}, {}), ("Flatten", {}, {"axis": 1}),
+    ("Reshape", {"shape": np.array([1, 0, 1, -1])}, {}), ("Identity", {}, {}),
+]
+
+
+@pytest.mark.parametrize(("op", "extra", "attributes"), CONSTANTS)
+def test_constants_are_shaped_as_onnxruntime_does(op, extra, attributes):
+    constants = {"c": np.arange(4.0).reshape(1, 4, 1, 1), **extra}
+    if op in ("Reshape", "Unsqueeze"):
+        constants["c"] = constants["c"].reshape(1, 4)
+    proto = model([node(op, ["c", *extra], "d", **attributes), node("Shape", ["d"], "s"),
+                   node("Gather", ["s", "last"], "z"), node("Relu", ["x"], "r"),
+                   node("Reshape", ["r", "s"], "y")], {"x": (1, 4, 1, 1)},
+                  constants={**constants, "last": np.array(0)})
+    wanted = run_onnx(proto, {"x": np.ones((1, 4, 1, 1))})["y"].shape
+    assert import_onnx(proto).output_shapes == {"y": wanted}
+
+
+def test_squeeze_and_unsqueeze_of_old_operator_sets():
+    nodes = [node("Squeeze", ["x"], "a", axes=[2]), node("Unsqueeze", ["a"], "y", axes=[0])]
+    graph = import_onnx(model(nodes, {"x": (1, 4, 1, 3)}, opset=11))
+    assert graph.output_shapes == {"y": (1, 1, 4, 3)}
+    graph = import_onnx(model([node("Squeeze", ["x"], "y")], {"x": (1, 4, 1, 3)}))
+    assert graph.output_shapes == {"y": (4, 3)}
+
+
+@pytest.mark.parametrize(("attributes", "factor"), [
+    ({"value": numpy_helper.from_array(np.float32(2))}, 2), ({"value_float": 3.0}, 3),
+    ({"value_floats": [4.0] * 4}, 4), ({"value_int": 5}, 5), ({"value_ints": [6]}, 6)])
+def test_constant_nodes(attributes, factor):
+    nodes = [node("Constant", [], "c", **attributes), node("Mul", ["x", "c"], "y")]
+    graph = import_onnx(model(nodes, {"x": (1, 4, 5, 4)} if factor != 4 else {"x": (1, 4)}))
+    assert set(graph.nodes[0].scale) == {factor}
+
+
+def test_constant_nodes_of_text():
+    nodes = [node("Constant", [], "c", "text", value_string="a"), node("Relu", ["x"], "y")]
+    refused(model(nodes, X), r"text \(Constant\): attribute value_string is not supported")
+
+
+def test_constants_that_make_infinities():
+    proto = single("Gemm", {"w": np.ones((4, 5))}, (1, 4), alpha=float("inf"))
+    refused(proto, "its constants make numbers that are infinite", ModelError)
+
+
+def test_an_operator_on_a_constant_alone():
+    proto = model([node("Relu", ["c"], "y", "relu")], X, constants={"c": np.ones(3)})
+    refused(proto, r"relu \(Relu\): input 0, 'c', is a constant; supported is a tensor")
 
 
 def test_constants_that_contradict_each_other():
