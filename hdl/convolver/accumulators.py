@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .chain import TailTag
 from .select import LaneConstant, select
 
-__all__ = ["Accumulators", "AccumulatorRead"]
+__all__ = ["AccumulatorRead", "Accumulators"]
 
 
 class AccumulatorRead(data.StructLayout):
@@ -159,7 +159,8 @@ class Accumulators(wiring.Component):
         later = [Signal.like(read, name=f"read{index}") for index, read in enumerate(self.read)]
         m.d.sync += [signal.eq(read) for signal, read in zip(later, self.read, strict=True)]
         second = [Signal(name=f"second{bank}") for bank in range(self.target.banks)]
-        m.d.sync += [hit.eq(self.read[1].valid & (self.read[1].bank == bank)) for bank, hit in enumerate(second)]
+        m.d.sync += [hit.eq(self.read[1].valid & (self.read[1].bank == bank))
+                     for bank, hit in enumerate(second)]
         addresses = [Mux(hit, later[1].word, later[0].word) for hit in second]
         return addresses, [self._delayed(m, read.bank, 4, f"bank{index}")
                            for index, read in enumerate(self.read)]

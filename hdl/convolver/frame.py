@@ -84,7 +84,7 @@ class FrameBuilder(wiring.Component):
 
         column, row = stage(len(position.column), "column"), stage(16, "row")
         x, y = stage(len(position.column), "x"), stage(16, "y")
-        used_width, used_height = Signal.like(x, name="used_width"), Signal.like(y, name="used_height")
+        used_width, used_height = stage(len(x), "used_width"), stage(16, "used_height")
         marks = [stage(2, f"marks{index}") for index in range(3)]
         real = stage(1, "real")  # false before and after all frames
         with m.If(advance):
@@ -99,7 +99,7 @@ class FrameBuilder(wiring.Component):
             ]
 
         dx, dy = stage(len(x), "dx"), stage(len(y), "dy")
-        width, height = Signal.like(x, name="width"), Signal.like(y, name="height")
+        width, height = stage(len(x), "width"), stage(16, "height")
         inside = stage(1, "inside")
         with m.If(advance):
             m.d.sync += [
