@@ -51,7 +51,7 @@ class RequestQueue(wiring.Component):
     o : Out(stream of RequestLayout(masters))
         Bursts of all masters.
     pause : In(1)
-        Take no more; two may follow that of this cycle.
+        Take no more; one may follow that of this cycle.
     taken : Out(masters)
         Bit k: a burst of master k goes into the queue in this cycle. At most one bit is set.
     ended : In(masters)
@@ -87,7 +87,7 @@ class RequestQueue(wiring.Component):
         m.submodules.queue = queue = StreamFifo(RequestLayout(self.masters), _DEPTH)
         m.d.comb += self.taken.eq(arbiter.grant)
 
-        # A request takes three cycles from `room` to here: two more may come when there is none.
+        # Two more come after the one that takes the room: `room` and the grant are registers.
         room = Signal()
         m.d.sync += room.eq((queue.level < _DEPTH - 2) & ~self.pause)
         offers = []
