@@ -147,7 +147,9 @@ def tensor_values(tensor, name, where="model"):
     if values.shape != shape:
         raise ModelError(f"{what} holds shape {list(values.shape)} where {list(shape)} is stated")
     if values.dtype.kind not in "iub":
-        values = values.astype(np.float64)
+        # NaNs stay what they are, to be reported with the layer that reads them.
+        with np.errstate(invalid="ignore"):
+            values = values.astype(np.float64)
     return values
 
 
