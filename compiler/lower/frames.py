@@ -86,9 +86,10 @@ def plan_frames(work, rows, columns, kernel, interleave, lane_length, target):
     if width > target.line_width:
         raise Infeasible(f"rows of {width} samples exceed the line buffers' {target.line_width}")
     kinds, sequence = _order_kinds([(row, column) for row in y.pieces for column in x.pieces])
-    least = -(-lane_length // (target.contexts - SPARE_CONTEXTS))
-    if work.inputs * len(sequence) > 1:
-        least = max(least, -(-(lane_length + SUM_LATENCY) // interleave))
+    # A sum is written before it is read again, and a pass has left the chain before the next but
+    # one waits for its accumulators.
+    least = max(-(-lane_length // (target.contexts - SPARE_CONTEXTS)),
+                -(-(lane_length + SUM_LATENCY) // interleave))
     height = max(y.frame, -(-least // width))
     return Frames(y, x, height, width, kinds, sequence)
 
