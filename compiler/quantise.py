@@ -47,6 +47,8 @@ class TensorSummary:
         Share of the samples that the format does not reach.
     snr : float
         Signal to rounding and clipping error of this format alone, in dB.
+    reach : tuple of int
+        Bounds that no sample of the tensor leaves, whatever the network's inputs.
     """
 
     name: str
@@ -56,6 +58,7 @@ class TensorSummary:
     high: float
     clipped: float
     snr: float
+    reach: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,13 @@ def quantise(graph, calibration=None, *, segments=SEGMENTS):
     builder = _Builder(graph, fractions, segments)
     result = builder.build()
     summary = QuantisationSummary(
-        tensors=tuple(_summaries(graph, samples, ranges, useful, fractions)),
+        tensors=tuple(_summaries(graph, samples, ranges, useful, builder)),
         notes=(*notes, *builder.notes), warnings=(GUESSED,) if guessed else ())
     return result, summary
 
 
-def _summaries(graph, samples, ranges, useful, fractions):
+def _summaries(graph, samples, ranges, useful, builder):
+    fractions = builder.fractions
     layers = dict.fromkeys(graph.inputs, "input")
     layers.update((node.output, node.layer) for node in graph.nodes)
     sums = {name: np.zeros(4) for name in layers}
@@ -132,7 +136,7 @@ def _summaries(graph, samples, ranges, useful, fractions):
         size, clipped, signal, error = sums[name]
         snr = 10 * np.log10(signal / error) if signal and error else np.inf
         yield TensorSummary(name, layer, fractions[name], ranges[name].low, ranges[name].high,
-                            float(clipped / size), float(snr))
+                            float(clipped / size), float(snr), builder.reach[name])
 
 
 def requantise(value, shift):
