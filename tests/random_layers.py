@@ -18,7 +18,8 @@ from compiler.fixed import (
 
 #: What `random_layer` makes, by name.
 SHAPES = ("conv", "conv", "conv", "conv_lookup", "conv_pool", "conv_lookup_pool",
-          "conv_pool_lookup", "grouped", "depthwise", "dense", "pool", "lookup", "add", "add_lookup", "chain")
+          "conv_pool_lookup", "grouped", "depthwise", "dense", "pool", "lookup", "add",
+          "add_lookup", "chain")
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,24 @@ def _chain(build, rng, most_size, most_maps):
     first = build.lookup(build.conv(value, channels, (3, 3), padding=(1, 1, 1, 1)))
     second = build.conv(first, channels, (1, 1))
     return build.pool(build.add(first, second), *_window(rng, size, True))
+
+
+def lenet5(seed=1):
+    """Return a `Layer` of LeNet-5's shape with random weights and tables."""
+    build = _Builder(random.Random(seed))
+    value = build.input((1, 32, 32))
+    for maps in (6, 12):
+        value = build.lookup(build.conv(value, maps, (5, 5)))
+        value = build.pool(value, (2, 2), (2, 2))
+    value = build.lookup(build.conv(value, 100, (5, 5)))
+    return Layer(seed, "lenet5", build.graph(build.conv(value, 10, (1, 1))), build.inputs)
+
+
+def one_convolution(shape, maps, kernel, stride=(1, 1), padding=(0, 0, 0, 0), groups=1, seed=1):
+    """Return the `Layer` of one convolution over a random map of ``shape``."""
+    build = _Builder(random.Random(seed))
+    value = build.conv(build.input(shape), maps, kernel, stride, padding, groups)
+    return Layer(seed, "conv", build.graph(value), build.inputs)
 
 
 def random_layer(seed, *, shape=None, most_size=17, most_maps=6):

@@ -80,7 +80,7 @@ def assign_maps(work, part, lanes, interleave, whole_rows, most_passes):
 
 
 def _ordinary(first, maps, lanes, interleave, most_passes):
-    """Number maps through the groups of a lane, then lanes, then passes."""
+    """Count maps through the groups of a lane, then lanes, then passes."""
     jobs = []
     step = lanes * interleave
     while maps >= interleave:

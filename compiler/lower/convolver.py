@@ -39,7 +39,7 @@ def _convolver_values(job):
     height, width = job.computed
     lead_x, lead_y, extent_x, extent_y = zip(*frames.kinds, strict=True)
     return {
-        "enable": 1, "passes": assignment.passes, "entries": len(job.entries),
+        "enable": 1, "passes": assignment.passes, "entries": job.entry_count,
         "interleave": assignment.interleave, "lanes": assignment.lanes,
         "frame_width": frames.width, "frame_height": frames.height,
         "data_width": frames.x.data, "data_height": frames.y.data,
@@ -57,11 +57,11 @@ def _convolver_values(job):
 
 def _read_values(job, walk, base):
     work, frames = job.work, job.frames
+    order = [(frames.x.data, work.stride[1]), (frames.y.data, work.stride[0] * work.size[1])]
+    if job.assignment.interleave > 1:
+        order.append((job.assignment.interleave, walk.group_stride))
     registers = {"enable": 1, "repeat": walk.repeat, "entries": len(walk.table)} | loops(
-        (frames.x.data, work.stride[1]),
-        (frames.y.data, work.stride[0] * work.size[1]),
-        (job.assignment.interleave, walk.group_stride),
-        walk.inner)
+        *order, *walk.inner)
     return registers, [base + offset for offset in walk.table]
 
 
@@ -120,8 +120,10 @@ def convolver_circuit(job, stage, tile, target, addresses):
 
 def convolver_report(job, tile):
     """Return what the program says of a job, to compute utilisation from counters."""
-    cycles = job.assignment.passes * job.pass_cycles
+    frames = job.assignment.passes * job.entry_count * job.assignment.interleave
+    active = frames * job.words
     return {"tile": tile, "lanes": job.assignment.lanes, "interleave": job.assignment.interleave,
-            "passes": job.assignment.passes, "frames": len(job.entries),
+            "passes": job.assignment.passes, "frames": job.entry_count,
             "frame": [job.frames.height, job.frames.width], "kernel": list(job.frames.kernel),
-            "chain_cycles": cycles, "macs": job.macs, "active_macs": round(job.macs / cycles, 3)}
+            "chain_cycles": frames * job.frames.cycles, "macs": job.macs,
+            "active_cycles": active, "active_macs": round(job.macs / active, 3)}

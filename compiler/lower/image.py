@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from ..errors import CompileError
 from .memory import round_up
-from .packets import Shadow
+from .packets import FRAME_WORDS, Shadow
+from .predict import load_cycles
 
 __all__ = ["HEADER_BYTES", "RECORD_BYTES", "Layout", "WeightPool", "encode_program", "log_words"]
 
@@ -86,23 +87,27 @@ def encode_program(steps, target, layout, words):
         Header and records.
     bytes
         Packets.
+    list of int
+        Cycles that loading each step's packets takes.
 
     Raises
     ------
     CompileError
         If a register cannot hold its value.
     """
-    shadow, packets, records = Shadow(target), b"", b""
+    shadow, packets, records, loads = Shadow(target), b"", b"", []
     for number, step in enumerate(steps):
         try:
             encoded = shadow.encode(step.circuit)
         except ValueError as reason:
             raise CompileError(f"{step.layer}: the layer exceeds the machine: {reason}") from reason
         commit, wait = _node_masks(target, step.circuit)
-        records += struct.pack("<8I", layout.packets + len(packets), len(encoded) // 4, commit,
-                               wait, 8 * step.cycles + SPARE_CYCLES, number, 0, 0)
-        packets += encoded
+        size = sum(len(packet) for packet in encoded)
+        records += struct.pack("<8I", layout.packets + len(packets), size // 4, commit, wait,
+                               8 * step.cycles + SPARE_CYCLES, number, 0, 0)
+        packets += b"".join(encoded)
+        loads.append(load_cycles(len(encoded), size // 4 - FRAME_WORDS * len(encoded)))
     low, high = target.fingerprint & 0xFFFFFFFF, target.fingerprint >> 32
     header = struct.pack("<16I", MAGIC, VERSION, low, high, len(steps), layout.records,
                          layout.log, words, *[0] * 8)
-    return header + records, packets
+    return header + records, packets, loads

@@ -50,6 +50,11 @@ class Job:
         return [(source, *item) for source in maps for item in items]
 
     @property
+    def entry_count(self):
+        """Number of entries."""
+        return self.work.inputs * len(self.frames.sequence)
+
+    @property
     def computed(self):
         """Rows and columns of convolution outputs that each map of the block stores."""
         return self.frames.y.count, self.frames.x.count
@@ -68,13 +73,13 @@ class Job:
     @property
     def pass_cycles(self):
         """Chain cycles of one pass."""
-        return len(self.entries) * self.assignment.interleave * self.frames.cycles
+        return self.entry_count * self.assignment.interleave * self.frames.cycles
 
     @property
     def pass_weights(self):
         """Samples of the weight stream for one pass."""
         turns = self.assignment.interleave * self.assignment.lanes
-        return turns * (4 + len(self.entries) * self.lane_length)
+        return turns * (4 + self.entry_count * self.lane_length)
 
     @property
     def macs(self):
@@ -96,14 +101,14 @@ class Walk:
         Base of each entry.
     group_stride : int
         From interleaved group to group.
-    inner : tuple of int
-        Count and stride of the loop around the groups.
+    inner : tuple of tuple
+        Count and stride of each loop around the groups, innermost first.
     """
 
     repeat: int
     table: tuple[int, ...]
     group_stride: int
-    inner: tuple[int, int]
+    inner: tuple[tuple[int, int], ...]
 
 
 def walk_of(job, target):
@@ -115,35 +120,58 @@ def walk_of(job, target):
         If the table is too short.
     """
     work, assignment = job.work, job.assignment
-    per_group = work.maps_per_group
     group_size = work.inputs * work.map_size
 
     def base(number, group):
-        return assignment.map_of(number, 0, group) // per_group * group_size
+        return assignment.map_of(number, 0, group) // work.maps_per_group * group_size
 
-    offsets = np.array([
-        0 if y is None else source * work.map_size + y.start * work.size[1] + x.start
-        for source, y, x in job.entries])
-    bases = np.array([base(number, 0) for number in range(assignment.passes)])
+    passes = np.array([base(number, 0) for number in range(assignment.passes)])
     repeat = 1
-    if (bases == bases[0]).all():
-        repeat, bases = assignment.passes, bases[:1]
-    table, inner = _compress((bases[:, None] + offsets).ravel())
+    if (passes == passes[0]).all():
+        repeat, passes = assignment.passes, passes[:1]
+    levels = [passes, *_levels(job)]
+    start = sum(int(level[0]) for level in levels)
+    # The innermost loops are rows and columns; groups have one when they take turns.
+    inner = _take_loops(levels, 1 if assignment.interleave > 1 else 2)
+    table = np.array([start])
+    for level in levels:
+        table = (table[:, None] + level - level[0]).ravel()
     if len(table) > target.table_depth:
         raise Infeasible(f"{len(table)} frames of different addresses exceed the "
                          f"{target.table_depth} entries of a DMA port's table")
     step = base(0, 1) - base(0, 0) if assignment.interleave > 1 else 0
-    return Walk(repeat, table, step, inner)
+    return Walk(repeat, tuple(table.tolist()), step, inner)
 
 
-def _compress(addresses):
-    """Return a shorter table and a loop (count, stride) that together make ``addresses``."""
-    total = len(addresses)
-    for count in range(total, 1, -1):
-        if total % count:
-            continue
-        runs = addresses.reshape(-1, count)
-        steps = np.diff(runs, axis=1)
-        if (steps == steps.flat[0]).all():
-            return tuple(runs[:, 0].tolist()), (count, int(steps.flat[0]))
-    return tuple(addresses.tolist()), (1, 0)
+def _levels(job):
+    """Return the addresses of a pass's entries as sums over levels, outermost first."""
+    work, frames = job.work, job.frames
+    maps = np.arange(work.inputs) * work.map_size
+    rows = np.array([piece.start * work.size[1] for piece in frames.y.pieces])
+    columns = np.array([piece.start for piece in frames.x.pieces])
+    if len(frames.kinds) == 1:
+        return [rows, columns, maps]
+    if len(frames.sequence) == len(frames.kinds):
+        return [maps, rows, columns]
+    dealt = [0 if item is None else item[0].start * work.size[1] + item[1].start
+             for item in frames.sequence]
+    return [maps, np.array(dealt)]
+
+
+def _take_loops(levels, most):
+    """Take up to ``most`` loops (count, stride) off the end of ``levels``, innermost first."""
+    loops = []
+    while levels:
+        steps = np.diff(levels[-1])
+        if len(steps) and (steps != steps[0]).any():
+            break
+        if len(steps):
+            count, stride = len(steps) + 1, int(steps[0])
+            if loops and stride == loops[-1][0] * loops[-1][1]:
+                loops[-1] = (loops[-1][0] * count, loops[-1][1])
+            elif len(loops) < most:
+                loops.append((count, stride))
+            else:
+                break
+        levels.pop()
+    return tuple(loops)

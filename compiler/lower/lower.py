@@ -36,10 +36,11 @@ class Lowered:
     tensors : dict of str to int
         Byte address of every tensor in memory; a tensor between fused nodes has none.
     steps : list of dict
-        number, name, layer, reads, writes, predicted_cycles, macs (useful ones) and convolvers:
-        for each in use tile, lanes, interleave, passes, frames (of a group's pass), frame and
-        kernel (rows, columns), chain_cycles, macs, and active_macs, the mean number of MACs that
-        do useful work in a chain cycle.
+        number, name, layer, reads, writes, predicted_cycles (from commit to end), load_cycles
+        (of its packets, while the step before runs), macs (useful ones) and convolvers: for each
+        in use tile, lanes, interleave, passes, frames (of a group's pass), frame and kernel
+        (rows, columns), chain_cycles, macs, active_cycles (what the counter ``active`` of the
+        tile will count) and active_macs, the mean number of MACs that do useful work in one.
     log : dict
         address (bytes) of the log and words from one record to the next.
     """
@@ -164,7 +165,7 @@ def lower(graph, target, *, log=True):
         space = len(encoded) + len(encoded) // 16
         layout = _layout(count, lowering.pool.size, space, words)
         steps = lowering.steps(layout)
-        head, encoded = encode_program(steps, target, layout, words)
+        head, encoded, loads = encode_program(steps, target, layout, words)
     _check_memory(target, max(layout.tensors + lowering.size, _reach(steps, target)))
     image = bytearray(layout.packets + len(encoded))
     for address, part in ((0, head), (layout.weights, lowering.pool.bytes),
@@ -173,7 +174,8 @@ def lower(graph, target, *, log=True):
     tensors = {name: 2 * lowering.address(name, layout) for name, root in lowering.root.items()
                if root in lowering.offsets}
     lowered = Lowered(bytes(image), 0, tensors,
-                      [_describe(number, step) for number, step in enumerate(steps)],
+                      [_describe(number, step, load)
+                       for number, (step, load) in enumerate(zip(steps, loads, strict=True))],
                       {"address": layout.log, "words": words})
     verify_allocation(lowered, graph)
     return lowered
@@ -195,7 +197,7 @@ def _check_memory(target, needed):
             f"{target.memory.size}; choose a larger target or a smaller network")
 
 
-def _describe(number, step):
+def _describe(number, step, load):
     return {"number": number, "name": step.name, "layer": step.layer, "reads": list(step.reads),
-            "writes": list(step.writes), "predicted_cycles": step.cycles, "macs": step.macs,
-            "convolvers": step.convolvers}
+            "writes": list(step.writes), "predicted_cycles": step.cycles, "load_cycles": load,
+            "macs": step.macs, "convolvers": step.convolvers}

@@ -5,10 +5,13 @@ import zlib
 
 from hdl.registers import node_units
 
-__all__ = ["Shadow", "encode_packet"]
+__all__ = ["FRAME_WORDS", "Shadow", "encode_packet"]
 
 #: Most payload words of a packet.
 MOST_WORDS = 1024
+
+#: Words of a packet besides its payload.
+FRAME_WORDS = 3
 
 #: Unchanged words that are cheaper to send again than to start another packet for.
 SHORT_GAP = 3
@@ -47,7 +50,7 @@ class Shadow:
         self.held = [{} for _ in self.units]
 
     def encode(self, circuit):
-        """Return the packets that configure a step.
+        """Return the packets that configure a step, a list of bytes.
 
         Parameters
         ----------
@@ -60,9 +63,8 @@ class Shadow:
                 for offset, words in self._node_changes(node, unit, values.get(name)):
                     key = (name, unit.number, offset, words)
                     masks[key] = masks.get(key, 0) | 1 << node
-        return b"".join(
-            encode_packet(number, offset, sequence, mask, words)
-            for sequence, ((_, number, offset, words), mask) in enumerate(masks.items()))
+        return [encode_packet(number, offset, sequence, mask, words)
+                for sequence, ((_, number, offset, words), mask) in enumerate(masks.items())]
 
     def _node_changes(self, node, unit, values):
         if unit.memory:

@@ -1,12 +1,21 @@
-"""Cycles that a step takes, from its geometry: an analytic model of the machine."""
+"""Cycles that a step takes from commit to end, from its geometry: an analytic model."""
 
-__all__ = ["STEP_OVERHEAD", "batch_cycles", "job_cycles", "stream_cycles"]
+__all__ = ["STEP_GAP", "batch_cycles", "job_cycles", "load_cycles", "stream_cycles"]
 
-#: Cycles of control between the end of one step and the commit of the next, at least.
-STEP_OVERHEAD = 300
+#: Cycles from the end of a step to the next commit, when its packets are loaded.
+STEP_GAP = 20
 
 #: Cycles of registers from a sample read to a sample written, router and mapper included.
 PIPELINE = 40
+
+#: Cycles from the last chain cycle of a pass at the heads to its first word on a drain stream,
+#: besides one for each MAC of a lane.
+DRAIN_LATENCY = 24
+
+
+def load_cycles(packets, words):
+    """Return the cycles that the loader needs for packets with so many payload words in all."""
+    return 7 * packets + 2 * words
 
 
 def memory_cycles(read_beats, written, target):
@@ -23,9 +32,11 @@ def job_cycles(job, target):
     start = (2 * target.memory.latency + PIPELINE + 4 * turns
              + assignment.lanes * job.lane_length + job.lane_length)
     drain = assignment.interleave * job.drain_words
-    slowest = max(job.pass_cycles, job.pass_weights, assignment.drained * drain)
-    body = max(job.pass_cycles, job.pass_weights) + (assignment.passes - 1) * slowest
-    return start + body + assignment.last * drain
+    streams = max(job.pass_cycles, job.pass_weights)
+    # A pass waits until the last but one has been drained: two passes a round trip.
+    round_trip = job.pass_cycles + job.lane_length + DRAIN_LATENCY + assignment.drained * drain
+    slowest = max(streams, assignment.drained * drain, round_trip // 2)
+    return start + streams + (assignment.passes - 1) * slowest + assignment.last * drain
 
 
 def job_traffic(job, target):
@@ -33,18 +44,18 @@ def job_traffic(job, target):
     assignment, frames = job.assignment, job.frames
     wide = target.data_width // 16
     beats = -(-((frames.x.data - 1) * job.work.stride[1] + 1) // wide) + 1
-    rows = len(job.entries) * assignment.interleave * frames.y.data
+    rows = job.entry_count * assignment.interleave * frames.y.data
     weights = -(-job.pass_weights // wide)
     written = assignment.maps * job.rows[1] * job.columns[1]
     return assignment.passes * (rows * beats + weights), written
 
 
 def batch_cycles(jobs, target):
-    """Return the cycles of jobs that run in one step, overhead included."""
+    """Return the cycles of jobs that run in one step."""
     traffic = [job_traffic(job, target) for job in jobs]
     memory = memory_cycles(sum(item[0] for item in traffic), sum(item[1] for item in traffic),
                            target)
-    return STEP_OVERHEAD + max(memory, *(job_cycles(job, target) for job in jobs))
+    return max(memory, *(job_cycles(job, target) for job in jobs))
 
 
 def stream_cycles(samples, target, *, beats, written):
@@ -59,5 +70,5 @@ def stream_cycles(samples, target, *, beats, written):
     beats, written : int
         Beats read and samples written by all circuits together.
     """
-    return STEP_OVERHEAD + max(
-        2 * target.memory.latency + PIPELINE + samples, memory_cycles(beats, written, target))
+    return max(2 * target.memory.latency + PIPELINE + samples,
+               memory_cycles(beats, written, target))

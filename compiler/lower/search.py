@@ -9,7 +9,7 @@ from .assign import assign_maps
 from .axis import plan_axis, split_evenly
 from .frames import Infeasible, plan_frames
 from .job import Job, walk_of
-from .predict import batch_cycles, job_cycles
+from .predict import STEP_GAP, batch_cycles, job_cycles
 
 __all__ = ["plan_jobs"]
 
@@ -18,9 +18,6 @@ MOST_PASSES = (1 << 16) - 1
 
 #: Most samples of one weight stream: what the registers hold.
 MOST_WEIGHTS = (1 << 24) - 1
-
-#: Ways that are worked out in full, cheapest estimate first, before the layer is refused.
-ATTEMPTS = 200
 
 
 def plan_jobs(work, target):
@@ -49,7 +46,7 @@ def plan_jobs(work, target):
             for interleave in range(1, min(PARAMETER_SLOTS // lanes, _units(work)) + 1):
                 ways += _estimates(work, lanes, kernel, interleave, target, reasons)
     ways.sort(key=lambda way: way[0])
-    for _, way in ways[:ATTEMPTS]:
+    for _, way in ways:
         try:
             return _build(work, *way, target)
         except Infeasible as reason:
@@ -122,7 +119,7 @@ def _estimate(work, lanes, kernel, interleave, blocks, parts, target):
     if not jobs:
         return None
     rounds = -(-blocks[0] * blocks[1] * parts // len(target.convolvers))
-    return rounds * sum(batch_cycles([job], target) for job in jobs)
+    return rounds * sum(STEP_GAP + batch_cycles([job], target) for job in jobs)
 
 
 def _units(work):
@@ -161,9 +158,10 @@ def _build(work, lanes, kernel, interleave, blocks, parts, target):
     jobs = []
     for row, column in itertools.product(rows, columns):
         for part in split_evenly(_units(work), parts):
-            jobs += _part_jobs(work, lanes, kernel, interleave, row, column, part, target)
-    for job in jobs:
-        walk_of(job, target)
+            made = _part_jobs(work, lanes, kernel, interleave, row, column, part, target)
+            for job in made:
+                walk_of(job, target)
+            jobs += made
     # Long jobs run with long ones: a step lasts as long as its longest job.
     if len(target.convolvers) > 1:
         jobs.sort(key=lambda job: -job_cycles(job, target))

@@ -18,6 +18,9 @@ __all__ = ["convolve"]
 #: Cycles from the last MAC of a lane to the accumulator that the head may read again.
 SUM_LATENCY = 12
 
+#: Contexts that no frame on the chain may need.
+SPARE_CONTEXTS = 4
+
 #: Words of bias and shift in front of the weights, for each group and lane.
 PARAMETER_WORDS = 4
 
@@ -64,8 +67,10 @@ def _shape(registers, target):
              "out_size is not out_width * out_height")
     _require(groups * registers["out_size"] <= target.banks // lanes * target.half_depth,
              f"outputs of {groups} groups exceed the half bank of a lane")
-    _require(shape.entries == 1 or groups * shape.frame >= shape.length + SUM_LATENCY,
+    _require(groups * shape.frame >= shape.length + SUM_LATENCY,
              "a sum is read again before it is written")
+    _require(shape.frame * (target.contexts - SPARE_CONTEXTS) >= shape.length,
+             "frames are too short for the weight contexts")
     return shape
 
 
