@@ -33,7 +33,7 @@ class Interconnect(wiring.Component):
     master's number as ID; a burst's beats follow in the order in which bursts were taken, without
     interleaving; what comes back goes to the master its ID names, in any order among masters and
     beat by beat. All outputs of ``m_axi`` are registers. 1 request, 1 beat and 1 response a cycle.
-    Latency: requests 5, beats written 1, beats read and responses 2 cycles.
+    Latency: requests 3, beats written 1, beats read and responses 2 cycles.
 
     At most 32 read and 16 write bursts of a master are on their way. A master that does not take
     beats or responses holds up the others.

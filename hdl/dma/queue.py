@@ -3,13 +3,13 @@
 import operator
 from functools import reduce
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from ..axi import AddressLayout
-from ..stream import SkidBuffer, StreamFifo
+from ..stream import StreamFifo
 from .arbiter import RoundRobin
 
 __all__ = ["RequestLayout", "RequestQueue", "select"]
@@ -34,7 +34,7 @@ class RequestLayout(data.StructLayout):
 class RequestQueue(wiring.Component):
     """Join the masters' read or write addresses.
 
-    Round robin a burst: see `RoundRobin`. Latency 5 cycles, 1 request a cycle, also from one
+    Round robin a burst: see `RoundRobin`. Latency 3 cycles, 1 request a cycle, also from one
     master alone. A master with ``outstanding`` bursts waits until one of them has ended.
 
     Parameters
@@ -85,29 +85,25 @@ class RequestQueue(wiring.Component):
 
         m.submodules.arbiter = arbiter = RoundRobin(self.masters)
         m.submodules.queue = queue = StreamFifo(RequestLayout(self.masters), _DEPTH)
-        m.d.comb += self.taken.eq(arbiter.grant)
-
         # Two more come after the one that takes the room: `room` and the grant are registers.
-        room = Signal()
+        room, allowed = Signal(), Signal(self.masters)
         m.d.sync += room.eq((queue.level < _DEPTH - 2) & ~self.pause)
         offers = []
         for k in range(self.masters):
-            m.submodules[f"input{k}"] = buffer = SkidBuffer(AddressLayout())
-            wiring.connect(m, wiring.flipped(self.i[k]), buffer.i)
-            taken = self.taken[k]
-            m.d.comb += buffer.o.ready.eq(taken)
-            offers.append(buffer.o.payload.as_value())
+            # A master that is granted again before its next burst is there loses its turn; that
+            # happens only while no other one asks.
+            m.d.comb += [
+                arbiter.requests[k].eq(self.i[k].valid & room & allowed[k]),
+                self.i[k].ready.eq(arbiter.grant[k]),
+                self.taken[k].eq(arbiter.grant[k] & self.i[k].valid),
+            ]
+            offers.append(self.i[k].payload.as_value())
 
             count = Signal(range(self.outstanding + 1), name=f"outstanding{k}")
-            allowed = Signal(name=f"allowed{k}")
             m.d.sync += [
-                count.eq(count + taken - self.ended[k]),
-                allowed.eq(count < self.outstanding - 2),
+                count.eq(count + self.taken[k] - self.ended[k]),
+                allowed[k].eq(count < self.outstanding - 2),
             ]
-
-            # When one burst leaves, the next one stands there or arrives in the next cycle.
-            offered = Mux(taken, self.i[k].valid | ~buffer.i.ready, buffer.o.valid)
-            m.d.comb += arbiter.requests[k].eq(offered & room & allowed)
 
         m.d.comb += [
             queue.i.valid.eq(self.taken.any()),

@@ -15,7 +15,7 @@ __all__ = ["WeightChannel"]
 class WeightChannel(wiring.Component):
     """Memory to weight contexts: ``length`` samples from ``base``, ``repeat`` times.
 
-    1 sample a cycle while the bus delivers. Latency from ``start`` to the first sample: 2 cycles
+    1 sample a cycle while the bus delivers. Latency from ``start`` to the first sample: 3 cycles
     and that of `Fetch`.
 
     Parameters

@@ -3,6 +3,7 @@ from random import Random
 
 import pytest
 
+from hdl.dma.fetch import Fetch
 from hdl.dma.read import BaseTable, ReadChannel
 from hdl.target import get_target
 from sim.streams import holds_offer, receive, simulate
@@ -199,7 +200,11 @@ def test_start_exchanges_the_banks():
     simulate(dut, bench, checks=[holds_offer(dut.o)])
 
 
-def test_table_depth_is_checked():
+def test_parameters_are_checked():
+    with pytest.raises(ValueError, match="^data_width must be 32, 64, 128, 256 or 512, not 48$"):
+        Fetch(48)
+    with pytest.raises(TypeError):
+        Fetch(64.0)
     with pytest.raises(ValueError, match="^depth must be a power of two of at least 2, not 12$"):
         BaseTable(12)
 

@@ -84,3 +84,16 @@ def test_abort_ends_the_transfer():
         assert await receive(ctx, dut.o, 30, rng=rng) == memory.at(range(7, 37))
 
     simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
+
+
+def test_first_sample_comes_early():
+    target = get_target("virtex6-lx240t")
+    memory = AxiMemory(target.data_width, Random(1))
+    dut = WeightChannel(target)
+
+    async def bench(ctx):
+        await start(ctx, dut, weights_config(3, 1, 1))
+        _, cycles = await drain(ctx, dut, 1)
+        assert cycles == 3 + 12 + 1
+
+    simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))

@@ -1,7 +1,9 @@
+# amaranth: UnusedElaboratable=no
 from random import Random
 
 import pytest
 
+from hdl.dma.store import Store
 from hdl.dma.write import WriteChannel
 from hdl.target import get_target
 from sim.streams import send, simulate
@@ -161,3 +163,10 @@ def test_abort_leaves_no_burst_behind(name):
             assert (memory.samples == expected).all()
 
     simulate(dut, bench, checks=memory.processes(writes=[dut.bus]), cycles=60_000)
+
+
+def test_parameters_are_checked():
+    with pytest.raises(ValueError, match="^data_width must be 32, 64, 128, 256 or 512, not 48$"):
+        Store(48)
+    with pytest.raises(TypeError):
+        Store(64.0)
