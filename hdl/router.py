@@ -90,8 +90,7 @@ class Router(wiring.Component):
 
             # One bit a source, decoded while `start` holds everything still.
             take = Signal(len(sources), name=f"take_{name}")
-            with m.If(self.start):
-                m.d.sync += take.eq(Cat(select == code for code in codes))
+            m.d.sync += take.eq(Cat(select == code for code in codes))
 
             done = Signal(name=f"done_{name}")
             offered = Signal(name=f"offered_{name}")

@@ -1,0 +1,1 @@
+"""Formal proofs: ``python -m formal.<name>`` runs one file of them."""
