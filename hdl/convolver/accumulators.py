@@ -54,6 +54,11 @@ class Accumulators(wiring.Component):
         From the end of each lane.
     sums_tag : In(TailTag)
         Written 2 chain cycles later, into the halves in turn.
+    half_free : In(1)
+        A half has been drained.
+    wait : Out(1)
+        The next chain cycle would write to a half that has not been drained: ``enable`` must be
+        low in the next clock cycle.
     frame_done, pass_done : Out(1)
         High for one clock cycle: the last sum of a frame (pass) is being written.
     draining : In(2)
@@ -82,6 +87,8 @@ class Accumulators(wiring.Component):
             "feed": Out(word).array(target.banks),
             "sums": In(word).array(target.banks),
             "sums_tag": In(TailTag()),
+            "half_free": In(1),
+            "wait": Out(1),
             "frame_done": Out(1),
             "pass_done": Out(1),
             "draining": In(2),
@@ -172,6 +179,14 @@ class Accumulators(wiring.Component):
         tag = self.sums_tag
         address = self._counter(m, "write", tag.store, tag.entry_last)
         chained = address[depth_bits:]
+
+        # A pass asks for its half a chain cycle before its first sum is written.
+        halves = Signal(2, init=2)
+        wanted, asked = Signal(), Signal()
+        granted = wanted & halves.any()
+        m.d.comb += [wanted.eq(asked | (tag.pass_start & self.enable)),
+                     self.wait.eq(wanted & ~halves.any())]
+        m.d.sync += [asked.eq(self.wait), halves.eq(halves + self.half_free - granted)]
 
         hit = Signal(banks)
         half, frame_done, pass_done = Signal(), Signal(), Signal()

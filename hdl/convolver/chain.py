@@ -29,6 +29,7 @@ class TailTag(data.StructLayout):
     def __init__(self):
         super().__init__({
             "store": unsigned(1),
+            "pass_start": unsigned(1),
             "frame_last": unsigned(1),
             "entry_last": unsigned(1),
             "pass_last": unsigned(1),

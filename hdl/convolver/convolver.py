@@ -108,7 +108,8 @@ class Convolver(wiring.Component):
         with m.If(self.start):
             m.d.sync += [running.eq(config.enable), load.eq(config.enable), enable.eq(0)]
         with m.Else():
-            m.d.sync += [load.eq(0), enable.eq(samples.more & words.more & running)]
+            m.d.sync += [load.eq(0), enable.eq(
+                samples.more & words.more & running & ~accumulators.wait)]
             with m.If(finished):
                 m.d.sync += running.eq(0)
 
@@ -145,6 +146,7 @@ class Convolver(wiring.Component):
             chain.head.frame_start.eq(word[2].frame_start),
             chain.head.context.eq(word[2].context),
             chain.tail.store.eq(word[2].store),
+            chain.tail.pass_start.eq(word[2].pass_start),
             chain.tail.frame_last.eq(word[2].frame_last),
             chain.tail.entry_last.eq(word[2].entry_last),
             chain.tail.pass_last.eq(word[2].pass_last),
@@ -171,18 +173,17 @@ class Convolver(wiring.Component):
         for name in ("bias_load", "shift_load", "bias", "shift", "group", "index", "generation"):
             m.d.comb += getattr(parameters, name).eq(getattr(loader, name))
 
-        self._drain(m, add, load, accumulators, parameters, sequencer, finished)
+        self._drain(m, add, load, accumulators, parameters, loader, finished)
 
         m.d.sync += [
             self.active.eq(enable & words.o.store),
             self.stall_input.eq(running & ~samples.more & frames.starved),
-            self.stall_weights.eq(running & ~words.more & sequencer.wait_context),
-            self.stall_output.eq(running & ~words.more & sequencer.wait_half
-                                 & ~sequencer.wait_context),
+            self.stall_weights.eq(running & ~words.more & sequencer.waiting),
+            self.stall_output.eq(accumulators.wait),
         ]
         return m
 
-    def _drain(self, m, add, load, accumulators, parameters, sequencer, finished):
+    def _drain(self, m, add, load, accumulators, parameters, loader, finished):
         """Connect the accumulators to the drain streams."""
         config = self.config
         control = add("drain", DrainControl(self.target))
@@ -192,7 +193,8 @@ class Convolver(wiring.Component):
             accumulators.draining.eq(control.draining),
             accumulators.drain_half.eq(control.half),
             parameters.drain_generation.eq(control.generation),
-            sequencer.half_free.eq(control.half_free),
+            accumulators.half_free.eq(control.half_free),
+            loader.shifts_free.eq(control.half_free),
         ]
 
         word = data.StructLayout({

@@ -6,7 +6,13 @@ from amaranth.lib.wiring import In, Out
 
 from ..registers import PARAMETER_SLOTS
 
-__all__ = ["Parameters"]
+__all__ = ["BIAS_PASSES", "SHIFT_PASSES", "Parameters"]
+
+#: Passes whose biases are kept: one accumulates, the next loads.
+BIAS_PASSES = 2
+
+#: Passes whose shifts are kept, from loading to the end of draining.
+SHIFT_PASSES = 4
 
 
 class Parameters(wiring.Component):
@@ -61,7 +67,7 @@ class Parameters(wiring.Component):
 
         for lane in range(self.target.banks):
             biases = memory.Memory(
-                shape=self.bias.shape(), depth=2 * PARAMETER_SLOTS, init=[])
+                shape=self.bias.shape(), depth=BIAS_PASSES * PARAMETER_SLOTS, init=[])
             m.submodules[f"biases{lane}"] = biases
             write, read = biases.write_port(), biases.read_port(domain="comb")
             bias = Signal.like(self.bias, name=f"bias{lane}", reset_less=True)
@@ -75,7 +81,7 @@ class Parameters(wiring.Component):
                 m.d.sync += bias.eq(read.data)
 
         m.submodules.shifts = shifts = memory.Memory(
-            shape=self.shift.shape(), depth=4 * PARAMETER_SLOTS, init=[])
+            shape=self.shift.shape(), depth=SHIFT_PASSES * PARAMETER_SLOTS, init=[])
         write = shifts.write_port()
         m.d.comb += [
             write.en.eq(self.shift_load), write.data.eq(self.shift),

@@ -22,6 +22,7 @@ class HeadWord(data.StructLayout):
             "first_entry": unsigned(1),  # sums begin with the bias
             "group": range(PARAMETER_SLOTS),
             "half": unsigned(1),  # of the accumulators
+            "pass_start": unsigned(1),
             "frame_last": unsigned(1),
             "entry_last": unsigned(1),
             "pass_last": unsigned(1),
@@ -32,8 +33,7 @@ class Sequencer(wiring.Component):
     """Give the head's word of every chain cycle, in order.
 
     First ``config.skip`` empty words, then one for each frame position, then empty words for
-    ever. 1 word a cycle. The first word of a frame waits for its weight context, the first word
-    of a pass also for a free half of the accumulators.
+    ever. 1 word a cycle. The first word of a frame waits for its weight context.
 
     Parameters
     ----------
@@ -47,11 +47,9 @@ class Sequencer(wiring.Component):
         Begin; once after reset.
     loaded : In(1)
         A context has become complete.
-    half_free : In(1)
-        A half of the accumulators has been drained.
     o : Out(stream of HeadWord)
-    wait_context, wait_half : Out(1)
-        Why nothing is offered.
+    waiting : Out(1)
+        The next word needs a context that is not complete.
 
     Source: docs/architecture.md, "Convolver", "Sequence".
     """
@@ -62,10 +60,8 @@ class Sequencer(wiring.Component):
             "config": In(convolver_layout(target)),
             "load": In(1),
             "loaded": In(1),
-            "half_free": In(1),
             "o": Out(stream.Signature(HeadWord(target))),
-            "wait_context": Out(1),
-            "wait_half": Out(1),
+            "waiting": Out(1),
         })
 
     def elaborate(self, platform):
@@ -81,37 +77,30 @@ class Sequencer(wiring.Component):
 
         valid, moves, advance = Signal(), Signal(), Signal()
         word = Signal(HeadWord(target), reset_less=True)
-        pass_start = Signal(reset_less=True)
         next_context = Signal(range(target.contexts))
         m.d.comb += [advance.eq(~valid | moves), positions.o.ready.eq(advance)]
         with m.If(advance):
             m.d.sync += [
                 valid.eq(positions.o.valid),
-                pass_start.eq(position.pass_start),
                 word.store.eq(position.real & (position.column < config.out_width)
                               & (position.row < config.out_height)),
             ]
             for field in ("row_start", "frame_start", "first_entry", "group", "half",
-                          "frame_last", "entry_last", "pass_last"):
+                          "pass_start", "frame_last", "entry_last", "pass_last"):
                 m.d.sync += word[field].eq(position[field])
             # The context steps with the first word of a frame and stays through it.
             with m.If(position.frame_start & positions.o.valid):
                 m.d.sync += [word.context.eq(next_context), next_context.eq(next_context + 1)]
 
         contexts = Signal(range(target.contexts + 1))  # complete, not begun by the head
-        halves = Signal(2, init=2)  # free
         blocked = Signal()
         m.d.comb += [
-            self.wait_context.eq(valid & word.frame_start & (contexts == 0)),
-            self.wait_half.eq(valid & pass_start & (halves == 0)),
-            blocked.eq((word.frame_start & (contexts == 0)) | (pass_start & (halves == 0))),
+            blocked.eq(word.frame_start & (contexts == 0)),
+            self.waiting.eq(valid & blocked),
             self.o.valid.eq(valid & ~blocked),
             self.o.payload.eq(word),
             moves.eq(self.o.ready & ~blocked),
         ]
-        m.d.sync += [
-            contexts.eq(contexts + self.loaded - (valid & moves & word.frame_start)),
-            halves.eq(halves + self.half_free - (valid & moves & pass_start)),
-        ]
+        m.d.sync += contexts.eq(contexts + self.loaded - (valid & moves & word.frame_start))
 
         return m

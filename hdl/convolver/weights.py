@@ -5,6 +5,7 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..registers import PARAMETER_SLOTS
+from .parameters import BIAS_PASSES, SHIFT_PASSES
 from .positions import convolver_layout
 from .select import LaneConstant
 
@@ -21,8 +22,7 @@ class WeightLoader(wiring.Component):
     """Load the parameters and the weight contexts of all passes, as far ahead as there is room.
 
     1 word a cycle. A context is loaded when one is free; the parameters of a pass when the head
-    has done with the biases of the last but one. (Then the pass before that has been drained,
-    and its shifts, four passes back, are free as well.)
+    has done with the biases of the last but one, and the last but three has been drained.
 
     Parameters
     ----------
@@ -46,8 +46,9 @@ class WeightLoader(wiring.Component):
         ``generation`` is the pass number modulo 4, ``index`` group * lanes + lane.
     loaded : Out(1)
         A context has become complete.
-    context_free, biases_free : In(1)
-        A frame has left the chain; the head has done with the biases of a pass.
+    context_free, biases_free, shifts_free : In(1)
+        A frame has left the chain; the head has done with the biases of a pass; a pass has been
+        drained.
 
     Source: docs/architecture.md, "Convolver", "Weights".
     """
@@ -72,6 +73,7 @@ class WeightLoader(wiring.Component):
             "loaded": Out(1),
             "context_free": In(1),
             "biases_free": In(1),
+            "shifts_free": In(1),
         })
 
     def elaborate(self, platform):
@@ -89,10 +91,11 @@ class WeightLoader(wiring.Component):
 
         # Room is taken when the first word comes, and counted in registers.
         contexts = Signal(range(target.contexts + 1), init=target.contexts)
-        biases = Signal(2, init=2)
+        biases = Signal(range(BIAS_PASSES + 1), init=BIAS_PASSES)
+        shifts = Signal(range(SHIFT_PASSES + 1), init=SHIFT_PASSES)
         inside = Signal()  # the first word of the context, or of the parameters, has been taken
         fire = Signal()
-        room = Mux(state == _State.CONTEXT, contexts.any(), biases.any())
+        room = Mux(state == _State.CONTEXT, contexts.any(), biases.any() & shifts.any())
         m.d.comb += [
             self.i.ready.eq((state != _State.OFF) & (inside | room)),
             fire.eq(self.i.valid & self.i.ready),
@@ -101,6 +104,7 @@ class WeightLoader(wiring.Component):
         m.d.sync += [
             contexts.eq(contexts + self.context_free - (first & (state == _State.CONTEXT))),
             biases.eq(biases + self.biases_free - (first & (state == _State.PARAMETERS))),
+            shifts.eq(shifts + self.shifts_free - (first & (state == _State.PARAMETERS))),
         ]
 
         done = self._contexts(m, fire & (state == _State.CONTEXT), used.o)
