@@ -188,7 +188,8 @@ class Machine:
     @classmethod
     def for_target(cls, target, **options):
         """Make the machine of a `Target`; the options are those of the class."""
-        return cls(target_verilog(target, options.get("progress")), memory=target.memory, clock_hz=target.clock_hz,
+        verilog = target_verilog(target, options.get("progress"))
+        return cls(verilog, memory=target.memory, clock_hz=target.clock_hz,
                    data_width=target.data_width, **options)
 
     def _config(self):
