@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from . import commands
 from .console import ProgressDisplay
+from .demo import Demo
 
 __all__ = ["app", "main"]
 
@@ -125,9 +126,9 @@ def _demo(
         as_json: Json = False):
     """Classify digits with LeNet-5 on the simulated hardware and compare every bit."""
     with ProgressDisplay() as progress:
-        result = commands.demo(digits=digits, trace=trace, progress=progress, quiet=as_json)
+        result = Demo(digits, trace, progress, quiet=as_json).run()
     if as_json:
-        _print(result, as_json)
+        typer.echo(json.dumps(result.data, indent=2))
     if not result.agrees:
         raise typer.Exit(1)
 

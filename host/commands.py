@@ -1,6 +1,7 @@
 """What each command does, from paths and options to a result that shows itself."""
 
 import contextlib
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,6 +169,8 @@ def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=No
     arrays = files.read_arrays(inputs, program.graph.inputs)
     with contextlib.ExitStack() as stack:
         waves = stack.enter_context(files.replacing(trace)) if trace else None
+        if progress and backend == "rtl":
+            progress = functools.partial(progress, unit="cycles")
         device = stack.enter_context(
             open_device(program, backend, progress=progress, trace=waves))
         outputs = device.run(arrays, raw=raw)

@@ -42,7 +42,7 @@ class ProgressDisplay:
         self.pause()
         self._work = None
 
-    def __call__(self, text, done=None, total=None):
+    def __call__(self, text, done=None, total=None, unit=None):
         """Say what is going on.
 
         Parameters
@@ -52,13 +52,15 @@ class ProgressDisplay:
         done, total : float or None
             How much of it is done and how much there is, if known; without `total`, the share
             that is done, 0 to 1.
+        unit : str or None
+            What `done` and `total` count.
         """
         now = time.monotonic()
         if text.partition(":")[0] != self._work:
             self._work, self._started, self._last_line = text.partition(":")[0], now, 0.0
             if self._bar is not None:
                 self.pause()
-        detail = self._detail(done, total, now - self._started)
+        detail = self._detail(done, total, unit, now - self._started)
         if self.console.is_terminal:
             self._draw(text, done, total, detail)
         elif not self._last_line or now - self._last_line >= _LOG_INTERVAL:
@@ -66,13 +68,13 @@ class ProgressDisplay:
             self.console.print(f"{text}, {detail}" if detail else f"{text} ...", markup=False)
 
     @staticmethod
-    def _detail(done, total, elapsed):
+    def _detail(done, total, unit, elapsed):
         if done is None or total == 0:
             return ""
         if total is None:
             detail, total = f"{done:.0%}", 1
         else:
-            detail = f"{done:,} of {total:,}"
+            detail = f"{done:,} of {total:,}" + (f" {unit}" if unit else "")
         if 0 < done < total and elapsed >= 1:
             detail += f", {_seconds(elapsed * (total - done) / done)} left"
         return detail

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-__all__ = ["binary_units", "cards", "picture", "show", "table", "units"]
+__all__ = ["binary_units", "cards", "cards_in_a_row", "picture", "show", "table", "units"]
 
 #: Character of a cell by (upper pixel inked, lower pixel inked).
 _BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
@@ -35,6 +35,11 @@ def picture(image, columns=16):
             for pair in pixels.reshape(columns // 2, 2, columns)]
 
 
+def cards_in_a_row(width, columns=16):
+    """Return how many pictures of `columns` characters fit into `width`, at least 1."""
+    return max(1, (width + len(_GAP)) // (columns + len(_GAP)))
+
+
 def cards(pictures, captions, width):
     """Set pictures side by side, each with its caption below, in rows of at most `width`.
 
@@ -53,7 +58,7 @@ def cards(pictures, captions, width):
         One text of several lines for each row of cards.
     """
     columns = len(pictures[0][0])
-    in_a_row = max(1, (width + len(_GAP)) // (columns + len(_GAP)))
+    in_a_row = cards_in_a_row(width, columns)
     rows = []
     for first in range(0, len(pictures), in_a_row):
         chosen = [[*lines, caption.center(columns)] for lines, caption in zip(

@@ -32,8 +32,11 @@ def test_a_log_gets_a_line_now_and_then_with_the_time_left(clock):
         progress("Running", 1000, 2000)
         clock[0] += 1
         progress("Running", 1001, 2000)
+        clock[0] += 10
+        progress("Running", 2000, 2000, unit="cycles")
     assert file.getvalue() == ("Running, 0 of 2,000\n"
-                               "Running, 1,000 of 2,000, 1 min 40 s left\n")
+                               "Running, 1,000 of 2,000, 1 min 40 s left\n"
+                               "Running, 2,000 of 2,000 cycles\n")
 
 
 def test_a_share_is_shown_in_percent(clock):
