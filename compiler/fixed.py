@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Convolution", "Elementwise", "FixedGraph", "Lookup", "LookupTable", "Node", "Pool",
-           "Reshape", "Tensor"]
+__all__ = ["ArgMax", "Concat", "Convolution", "Elementwise", "FixedGraph", "Lookup",
+           "LookupTable", "Node", "Pool", "Reshape", "Tensor", "Upsample"]
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,34 @@ class Pool(Node):
 
 @dataclass(frozen=True)
 class Elementwise(Node):
-    """Operator add (later sub, mul, ...) on two tensors of one shape, aligned by left shifts."""
+    """An operation of docs/arithmetic.md, "Operators", sample by sample.
+
+    ``operation``: add, sub, max, min (operands aligned by left shifts), mul or div. Two tensors of
+    one shape, or one tensor and ``constant`` (signed 16 bits) in the place of the second.
+    """
 
     operation: str
     shift_a: int
     shift_b: int
     shift: int
+    constant: int | None = None
+
+
+@dataclass(frozen=True)
+class Concat(Node):
+    """The maps of all inputs, one input after another; all of one fraction and size."""
+
+
+@dataclass(frozen=True)
+class Upsample(Node):
+    """Every sample repeated ``factors`` = (rows, columns) times: nearest neighbour."""
+
+    factors: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ArgMax(Node):
+    """Number of the map that is largest at each position, the lowest of equals: one map."""
 
 
 @dataclass(frozen=True)
