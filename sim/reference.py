@@ -9,7 +9,16 @@ from functools import partial
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from compiler.fixed import Convolution, Elementwise, Lookup, Pool, Reshape
+from compiler.fixed import (
+    ArgMax,
+    Concat,
+    Convolution,
+    Elementwise,
+    Lookup,
+    Pool,
+    Reshape,
+    Upsample,
+)
 
 __all__ = ["average_factor", "execute", "requantise", "run"]
 
@@ -88,6 +97,13 @@ def execute(node, operands, shape):
             return _elementwise(node, *operands)
         case Reshape():
             return operands[0].reshape(shape)
+        case Concat():
+            return _concat(node, operands)
+        case Upsample():
+            return operands[0].repeat(node.factors[0], 1).repeat(node.factors[1], 2)
+        case ArgMax():
+            # NumPy, too, takes the first of equals.
+            return operands[0].argmax(0)[None]
     raise TypeError(f"{_where(node)}: the reference does not know {type(node).__name__}")
 
 
@@ -214,7 +230,18 @@ def _pool(node, samples):
     return requantise(_windows(samples, node, 0).sum((3, 4)) * factor, shift)
 
 
-def _elementwise(node, a, b):
+def _concat(node, operands):
+    sizes = {operand.shape[1:] for operand in operands}
+    if len(sizes) > 1:
+        raise ValueError(f"{_where(node)}: maps of sizes {sorted(sizes)} cannot be joined")
+    return np.concatenate(operands)
+
+
+def _elementwise(node, a, b=None):
+    if (b is None) != (node.constant is not None):
+        raise ValueError(f"{_where(node)}: needs two operands, or one and a constant")
+    if b is None:
+        b = np.full_like(a, node.constant)
     if a.shape != b.shape:
         raise ValueError(f"{_where(node)}: operands of shapes {a.shape} and {b.shape} differ")
     aligned = a << node.shift_a, b << node.shift_b

@@ -7,6 +7,8 @@ import pytest
 from onnx import helper
 
 from compiler.fixed import (
+    ArgMax,
+    Concat,
     Convolution,
     Elementwise,
     FixedGraph,
@@ -16,6 +18,7 @@ from compiler.fixed import (
     Pool,
     Reshape,
     Tensor,
+    Upsample,
 )
 from sim.reference import average_factor, run
 
@@ -189,6 +192,41 @@ def test_division():
                 saturated += exact != sat(exact)
         assert y.ravel().tolist() == expected
         assert count == saturated
+
+
+@pytest.mark.parametrize("operation", [*OPERATIONS, "div"])
+def test_constant_operand_is_a_tensor_of_it(operation):
+    rng = np.random.default_rng(4)
+    a = samples(rng, (2, 3, 4))
+    for constant in (-32768, -5, 0, 7, 32767):
+        node = Elementwise("op", ("a",), "y", "op", operation, 1, 2, 3, constant)
+        other = Elementwise("op", ("a", "b"), "y", "op", operation, 1, 2, 3)
+        b = np.full_like(a, constant)
+        assert np.array_equal(one(node, a.shape, a)[0], one(other, a.shape, a, b)[0])
+    for node, operands in ((Elementwise("op", ("a",), "y", "op", "add", 0, 0, 0), [a]),
+                           (Elementwise("op", ("a", "b"), "y", "op", "add", 0, 0, 0, 1), [a, a])):
+        with pytest.raises(ValueError, match="^op: needs two operands, or one and a constant"):
+            one(node, a.shape, *operands)
+
+
+def test_concat_upsample_argmax():
+    rng = np.random.default_rng(8)
+    a, b = samples(rng, (2, 3, 4)), samples(rng, (1, 3, 4))
+    y, _ = one(Concat("join", ("a", "b"), "y", "join"), (3, 3, 4), a, b)
+    assert [y[c].tolist() for c in range(3)] == [a[0].tolist(), a[1].tolist(), b[0].tolist()]
+    with pytest.raises(ValueError, match=r"^join: maps of sizes \[\(3, 3\), \(3, 4\)\] cannot"):
+        one(Concat("join", ("a", "b"), "y", "join"), (3, 3, 4), a, b[:, :, :3])
+
+    y, _ = one(Upsample("up", ("a",), "y", "up", (2, 3)), (2, 6, 12), a)
+    assert all(y[c, i, j] == a[c, i // 2, j // 3]
+               for c in range(2) for i in range(6) for j in range(12))
+
+    few = rng.integers(-2, 3, (5, 6, 7)).astype(np.int16)
+    y, _ = one(ArgMax("best", ("a",), "y", "best"), (1, 6, 7), few)
+    for i in range(6):
+        for j in range(7):
+            column = few[:, i, j].tolist()
+            assert y[0, i, j] == column.index(max(column))
 
 
 def table(**changes):
