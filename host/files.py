@@ -11,6 +11,9 @@ import numpy as np
 
 __all__ = ["FileError", "check_output", "read_arrays", "replacing", "write_arrays", "write_texts"]
 
+#: How a .npy file and a zip archive, which a .npz file is, begin.
+_NPY, _ZIP = b"\x93NUMPY", b"PK"
+
 
 class FileError(Exception):
     """A file that is missing, of the wrong kind or damaged; the message names it."""
@@ -106,6 +109,10 @@ def read_arrays(path, names=None):
     try:
         # Pickled objects could run code; arrays of numbers need none.
         with path.open("rb") as file:
+            start = file.read(len(_NPY))
+            if not start.startswith((_NPY, _ZIP)):
+                raise ValueError(f"it begins with {start!r}")
+            file.seek(0)
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.lib.npyio.NpzFile):
                 return {name: content[name] for name in content.files}

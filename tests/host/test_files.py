@@ -67,7 +67,7 @@ def test_pickled_objects_are_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
 def test_what_is_no_array_is_refused(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(files.FileError, match=r"a\.npz: not a file of NumPy arrays"):
+    with pytest.raises(files.FileError, match=r"a\.npz: not a file of NumPy arrays \((?!.*pickle)"):
         files.read_arrays(tmp_path / "a.npz", ["a"])
 
 
