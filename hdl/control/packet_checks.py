@@ -71,6 +71,9 @@ class PacketChecks(wiring.Component):
             "code": Out(8), "bad_word": Out(POSITION_BITS),
         })
 
+    def _make_crc(self):
+        return CRC32_ISO_HDLC(32).create()
+
     def elaborate(self, platform):
         m = Module()
         header, mask, rules = self.header, self.mask, self.rules
@@ -85,7 +88,7 @@ class PacketChecks(wiring.Component):
         with m.If(self.taken & (self.position == 1)):
             m.d.sync += mask.eq(self.word)
 
-        crc = m.submodules.crc = CRC32_ISO_HDLC(32).create()
+        crc = m.submodules.crc = self._make_crc()
         m.d.comb += [crc.data.eq(self.word), crc.valid.eq(self.taken), crc.start.eq(first_word)]
 
         node_ok, unit_ok = Signal(), Signal()
@@ -109,19 +112,21 @@ class PacketChecks(wiring.Component):
 
         value_bad, value_word = self._judge_values(m, first + Mux(uniform, 0, offset), payload)
 
-        last_word = header.length + (OVERHEAD - 1)
-        checks = (
-            (ErrorCode.LOADER_CRC, ~crc.match_detected, last_word),
+        self._judge(m, (
+            (ErrorCode.LOADER_CRC, ~crc.match_detected, header.length + (OVERHEAD - 1)),
             (ErrorCode.LOADER_SEQUENCE, header.sequence != self.sequence, 0),
             (ErrorCode.LOADER_NODE, ~node_ok, 1),
             (ErrorCode.LOADER_UNIT, ~unit_ok, 0),
             (ErrorCode.LOADER_OFFSET, header.offset + header.length > words, 0),
             (ErrorCode.LOADER_VALUE, value_bad, value_word),
-        )
+        ))
+        return m
+
+    def _judge(self, m, checks):
+        """Name the first of (code, failed, position of the word) that failed."""
         for code, failed, where in reversed(checks):
             with m.If(failed):
                 m.d.comb += [self.code.eq(code), self.bad_word.eq(where)]
-        return m
 
     def _judge_values(self, m, index, payload):
         """Compare payload words with their limits; return (one failed, the first that did)."""

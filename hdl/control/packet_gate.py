@@ -71,6 +71,9 @@ class PacketGate(wiring.Component):
             "bus": Out(ConfigBus()),
         })
 
+    def _make_checks(self):
+        return PacketChecks(self.rules)
+
     def elaborate(self, platform):
         m = Module()
         word = self.i.payload.data
@@ -79,7 +82,7 @@ class PacketGate(wiring.Component):
         # The last step was a `clear`, whose word belongs to no packet.
         clearing = Signal()
 
-        checks = m.submodules.checks = PacketChecks(self.rules)
+        checks = m.submodules.checks = self._make_checks()
         header = checks.header
         m.d.comb += [
             checks.word.eq(word),
