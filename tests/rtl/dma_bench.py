@@ -5,6 +5,7 @@ The environment gives `DMA_TARGET` (a target's name), `DMA_WIDTH` (bits of the b
 """
 
 import dataclasses
+import logging
 import os
 from random import Random
 
@@ -43,6 +44,8 @@ class Bench:
         self.rng = Random(cocotb.RANDOM_SEED)
         self.units = dma_units(self.target, convolver=True)
         self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, size=2 * SIZE)
+        for side in (self.ram.read_if, self.ram.write_if):
+            side.log.setLevel(logging.WARNING)  # else a line a burst
         for channel in (self.ram.read_if.ar_channel, self.ram.read_if.r_channel,
                         self.ram.write_if.aw_channel, self.ram.write_if.w_channel,
                         self.ram.write_if.b_channel):
