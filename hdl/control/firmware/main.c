@@ -104,6 +104,27 @@ static uint32_t read_header(struct program *program)
     return 0;
 }
 
+/* Names the first bad word of a step record; there is one. */
+static __attribute__((noinline)) uint32_t bad_record(const uint32_t *record, uint32_t number)
+{
+    uint32_t index = 0;
+
+    for (;; index++) {
+        uint32_t word = record[index], bad = word;
+
+        switch (index) {
+        case 0: bad = word & 3; break;
+        case 1: bad = word >> 24; break;
+        case 2:
+        case 3: bad = word & ~REG_NODES; break;
+        case 4: bad = 0; break;
+        case 5: bad = word ^ number; break;
+        }
+        if (bad)
+            return fail(ERROR_BAD_RECORD, number, index, word);
+    }
+}
+
 /* Reads the record of a step, starts the loader on its packets, readies the rest for its commit. */
 static uint32_t prepare(const struct program *program, uint32_t number, struct step *step)
 {
@@ -114,21 +135,9 @@ static uint32_t prepare(const struct program *program, uint32_t number, struct s
         record[index] = REG_MEMORY_DATA;
     if (memory_failed())
         return fail(ERROR_MEMORY_ERROR, number, REG_MEMORY_ADDRESS, 0);
-    for (index = 0; index < RECORD_WORDS; index++) {
-        uint32_t word = record[index], bad;
-
-        switch (index) {
-        case 0: bad = word & 3; break;
-        case 1: bad = word >> 24; break;
-        case 2:
-        case 3: bad = word & ~REG_NODES; break;
-        case 4: bad = 0; break;
-        case 5: bad = word ^ number; break;
-        default: bad = word; break;
-        }
-        if (bad)
-            return fail(ERROR_BAD_RECORD, number, index, word);
-    }
+    if ((record[0] & 3) | (record[1] >> 24) | ((record[2] | record[3]) & ~REG_NODES) |
+        (record[5] ^ number) | record[6] | record[7])
+        return bad_record(record, number);
     REG_LOADER_ADDRESS = record[0];
     REG_LOADER_WORDS = record[1];
     step->commit = record[2];
