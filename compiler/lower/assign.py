@@ -40,6 +40,16 @@ class Assignment:
         return self.first + number * by_pass + lane * by_lane + group * by_group
 
     @property
+    def halves(self):
+        """Lanes that each of two drain streams takes in every pass, or None if they cannot.
+
+        A write channel takes equally many maps in every pass.
+        """
+        if self.last < 2 or (self.passes > 1 and self.last != self.drained):
+            return None
+        return self.last - self.last // 2, self.last // 2
+
+    @property
     def maps(self):
         """Number of maps made."""
         return self.interleave * ((self.passes - 1) * self.drained + self.last)

@@ -5,6 +5,7 @@ from hdl.registers import RELATIONS
 from ..fixed import Pool
 from .circuit import Circuit, loops
 from .job import walk_of
+from .placement import OPPOSITE, partners
 from .posts import chain, reduction
 
 __all__ = ["convolver_circuit", "convolver_report"]
@@ -50,9 +51,15 @@ def _convolver_values(job):
         "kind_width": extent_x, "kind_height": extent_y,
         "drain_count": (work.window[1], work.window[0], job.columns[1], job.rows[1]),
         "drain_stride": (1, width, work.step[1], work.step[0] * width),
-        "drain_first": (0, 0), "drain_lanes": (assignment.drained, 0),
-        "drain_last_lanes": (assignment.last, 0),
-    }
+    } | _drain_lanes(job)
+
+
+def _drain_lanes(job):
+    if job.streams == 1:
+        lanes, last = job.drain_lanes
+        return {"drain_lanes": (lanes, 0), "drain_last_lanes": (last, 0)}
+    halves = job.assignment.halves
+    return {"drain_first": (0, halves[0]), "drain_lanes": halves, "drain_last_lanes": halves}
 
 
 def _read_values(job, walk, base):
@@ -65,24 +72,30 @@ def _read_values(job, walk, base):
     return registers, [base + offset for offset in walk.table]
 
 
-def _write_values(job, base):
+def _write_values(job, base, lanes=None):
+    """Return registers of a write channel for all maps, or those of ``lanes`` (first, count)."""
     work, assignment = job.work, job.assignment
     rows, columns = work.outputs
     plane = rows * columns
-    base += assignment.first * plane + job.rows[0] * columns + job.columns[0]
     by_pass, by_lane, by_group = assignment.steps
-    if by_group == 1:
+    base += assignment.first * plane + job.rows[0] * columns + job.columns[0]
+    block = [(job.columns[1], 1), (job.rows[1], columns)]
+    if by_group == 1 and lanes is None:
         # Groups, lanes and passes make consecutive maps.
-        order = [(job.columns[1], 1), (job.rows[1], columns), (assignment.maps, plane)]
+        return {"enable": 1, "base": base} | loops(*block, (assignment.maps, plane))
+    first, count = lanes or (0, assignment.lanes)
+    base += first * by_lane * plane
+    if by_group == 1:
+        order = [*block, (count * assignment.interleave, plane)]
     else:
         # Blocks are whole rows then, so that a block's outputs follow each other.
         order = [(job.rows[1] * job.columns[1], 1), (assignment.interleave, by_group * plane),
-                 (assignment.lanes, by_lane * plane), (assignment.passes, by_pass * plane)]
-    return {"enable": 1, "base": base} | loops(*order)
+                 (count, by_lane * plane)]
+    return {"enable": 1, "base": base} | loops(*order, (assignment.passes, by_pass * plane))
 
 
 def convolver_circuit(job, stage, tile, target, addresses):
-    """Return the circuit of ``job`` on the convolver of ``tile``.
+    """Return the circuit of ``job`` on the convolver of ``tile`` and perhaps its partner.
 
     Parameters
     ----------
@@ -106,7 +119,6 @@ def convolver_circuit(job, stage, tile, target, addresses):
     circuit.set(port, "weights", {
         "enable": 1, "base": weights, "length": job.assignment.passes * job.pass_weights,
         "repeat": 1})
-    circuit.set(port, "write", _write_values(job, result))
     circuit.set(tile, "convolver", _convolver_values(job))
     circuit.set(tile, "mac", _mac_values(job, target.macs))
     pool = stage.post(Pool)
@@ -114,7 +126,17 @@ def convolver_circuit(job, stage, tile, target, addresses):
     if pool is not None:
         taken = pool.window[0] * pool.window[1]
         reduce = reduction(pool.kind, taken, taken)
-    chain(circuit, tile, "conv0", stage.posts, {"conv_a": "dma"}, reduce)
+    if job.streams == 1:
+        circuit.set(port, "write", _write_values(job, result))
+        chain(circuit, tile, "conv0", stage.posts, {"conv_a": "dma"}, reduce)
+        return circuit
+    other, direction = partners(target)[tile]
+    first, second = job.assignment.halves
+    circuit.set(port, "write", _write_values(job, result, (0, first)))
+    circuit.set(target.tiles + target.port_of_tile(other), "write",
+                _write_values(job, result, (first, second)))
+    chain(circuit, tile, "conv0", stage.posts, {"conv_a": "dma", direction: "conv1"}, reduce)
+    chain(circuit, other, OPPOSITE[direction], stage.posts, {}, reduce)
     return circuit
 
 
@@ -123,7 +145,8 @@ def convolver_report(job, tile):
     frames = job.assignment.passes * job.entry_count * job.assignment.interleave
     active = frames * job.words
     return {"tile": tile, "lanes": job.assignment.lanes, "interleave": job.assignment.interleave,
-            "passes": job.assignment.passes, "frames": job.entry_count,
+            "passes": job.assignment.passes, "drain_streams": job.streams,
+            "frames": job.entry_count,
             "frame": [job.frames.height, job.frames.width], "kernel": list(job.frames.kernel),
             "chain_cycles": frames * job.frames.cycles, "macs": job.macs,
             "active_cycles": active, "active_macs": round(job.macs / active, 3)}

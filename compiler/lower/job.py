@@ -28,6 +28,8 @@ class Job:
         Which output maps.
     lane_length : int
         MACs of a lane.
+    streams : int
+        Drain streams in use; the second one goes through the partner tile.
     """
 
     work: Work
@@ -36,6 +38,7 @@ class Job:
     frames: Frames
     assignment: Assignment
     lane_length: int
+    streams: int = 1
 
     @cached_property
     def entries(self):
@@ -69,6 +72,14 @@ class Job:
         """Words drained for one map of the block."""
         window = self.work.window
         return self.rows[1] * self.columns[1] * window[0] * window[1]
+
+    @property
+    def drain_lanes(self):
+        """Lanes that the first drain stream takes in a pass, and in the last pass."""
+        assignment = self.assignment
+        if self.streams == 2:
+            return (assignment.halves[0],) * 2
+        return assignment.drained, assignment.last
 
     @property
     def pass_cycles(self):

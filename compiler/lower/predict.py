@@ -34,9 +34,10 @@ def job_cycles(job, target):
     drain = assignment.interleave * job.drain_words
     streams = max(job.pass_cycles, job.pass_weights)
     # A pass waits until the last but one has been drained: two passes a round trip.
-    round_trip = job.pass_cycles + job.lane_length + DRAIN_LATENCY + assignment.drained * drain
-    slowest = max(streams, assignment.drained * drain, round_trip // 2)
-    return start + streams + (assignment.passes - 1) * slowest + assignment.last * drain
+    each, last = (lanes * drain for lanes in job.drain_lanes)
+    round_trip = job.pass_cycles + job.lane_length + DRAIN_LATENCY + each
+    slowest = max(streams, each, round_trip // 2)
+    return start + streams + (assignment.passes - 1) * slowest + last
 
 
 def job_traffic(job, target):

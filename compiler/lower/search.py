@@ -1,6 +1,7 @@
 """The cheapest way to cut a convolution: lanes, pieces, interleave, blocks, convolvers."""
 
 import itertools
+from dataclasses import replace
 
 from hdl.registers import PARAMETER_SLOTS
 
@@ -9,9 +10,13 @@ from .assign import assign_maps
 from .axis import plan_axis, split_evenly
 from .frames import Infeasible, plan_frames
 from .job import Job, walk_of
+from .placement import partners
 from .predict import STEP_GAP, batch_cycles, job_cycles
 
 __all__ = ["plan_jobs"]
+
+#: Words of a pass that a second drain stream must take off the first one to be worth its registers.
+LEAST_SAVING = 64
 
 #: Most passes of one step: what the registers hold.
 MOST_PASSES = (1 << 16) - 1
@@ -140,10 +145,20 @@ def _part_jobs(work, lanes, kernel, interleave, rows, columns, part, target):
         most = min(most, max(1, target.table_depth // bases))
     whole = columns[1] == work.outputs[1]
     return [
-        Job(work, rows, columns,
-            plan_frames(work, rows, columns, kernel, item.interleave, length, target),
-            item, length)
+        _with_streams(
+            Job(work, rows, columns,
+                plan_frames(work, rows, columns, kernel, item.interleave, length, target),
+                item, length), target)
         for item in assign_maps(work, part, lanes, interleave, whole, most)]
+
+
+def _with_streams(job, target):
+    """Return the job with a second drain stream where that saves cycles."""
+    halves = job.assignment.halves
+    if halves is None or not partners(target):
+        return job
+    saved = halves[1] * job.assignment.interleave * job.drain_words
+    return replace(job, streams=2) if saved >= LEAST_SAVING else job
 
 
 def _build(work, lanes, kernel, interleave, blocks, parts, target):

@@ -8,6 +8,7 @@ from hdl.registers import OPERATIONS
 from ..errors import CompileError
 from .axis import split_evenly
 from .circuit import Circuit, loops, route
+from .placement import OPPOSITE, port_pairs
 from .posts import chain, reduction
 
 __all__ = ["Stream", "elementwise_streams", "lookup_streams", "pool_streams"]
@@ -15,8 +16,6 @@ __all__ = ["Stream", "elementwise_streams", "lookup_streams", "pool_streams"]
 #: Most samples that one reduction takes, and most iterations of a loop: what the registers hold.
 MOST_REDUCED = (1 << 16) - 1
 MOST_COUNT = (1 << 20) - 1
-
-_OPPOSITE = {"n": "s", "e": "w", "s": "n", "w": "e"}
 
 
 @dataclass(frozen=True)
@@ -155,19 +154,6 @@ def _pool_stream(stage, shapes, target, addresses, port, job):
     return Stream(circuit, samples, samples, count * row[1] * column[1])
 
 
-def _pairs(target):
-    """Return disjoint (tile, neighbour, direction) of tiles with DMA ports."""
-    used, pairs = set(), []
-    for tile in target.dma_tiles:
-        for direction in _OPPOSITE:
-            other = target.neighbour(tile, direction)
-            if tile in used or other in used or target.port_of_tile(other) is None:
-                continue
-            used |= {tile, other}
-            pairs.append((tile, other, direction))
-    return pairs
-
-
 def elementwise_streams(stage, graph, target, addresses):
     """Return batches of streams of an Elementwise: each pair of DMA tiles takes some maps.
 
@@ -179,7 +165,7 @@ def elementwise_streams(stage, graph, target, addresses):
     node = stage.head
     if node.operation not in OPERATIONS[:OPERATIONS.index("reduce_sum")]:
         raise CompileError(f"{node.layer}: the operators do not know {node.operation!r}")
-    pairs = _pairs(target)
+    pairs = port_pairs(target)
     if not pairs:
         raise CompileError(f"{node.layer}: target {target.name} has no two DMA ports on "
                            f"neighbouring tiles to bring two tensors")
@@ -187,12 +173,12 @@ def elementwise_streams(stage, graph, target, addresses):
     parts = split_evenly(channels, min(channels, len(pairs)))
     return [[_pair_stream(stage, target, addresses, pair, first * rows * columns,
                           (count, rows, columns))
-             for pair, (first, count) in zip(pairs, parts, strict=False)]]
+             for pair, (first, count) in zip(pairs.items(), parts, strict=False)]]
 
 
 def _pair_stream(stage, target, addresses, pair, offset, shape):
     head = stage.head
-    tile, other, direction = pair
+    tile, (other, direction) = pair
     first, second = (target.tiles + target.port_of_tile(name) for name in (tile, other))
     circuit = Circuit()
     for node, address in zip((first, second), addresses, strict=False):
@@ -202,7 +188,7 @@ def _pair_stream(stage, target, addresses, pair, offset, shape):
     circuit.set(tile, "op0", {
         "operation": OPERATIONS.index(head.operation), "shift_a": head.shift_a,
         "shift_b": head.shift_b, "shift": head.shift})
-    route(circuit, other, {_OPPOSITE[direction]: "dma"})
+    route(circuit, other, {OPPOSITE[direction]: "dma"})
     chain(circuit, tile, "op0", stage.posts, {"op0_a": "dma", "op0_b": direction})
     size = shape[0] * shape[1] * shape[2]
     return Stream(circuit, size, 2 * _beats(size, target), size)
