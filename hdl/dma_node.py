@@ -82,7 +82,8 @@ class DmaNode(wiring.Component):
             f"{kind}_port", lambda: Port(target, weights=self.has_weights))
         wiring.connect(m, wiring.flipped(self.bus_i), node.bus_i)
         wiring.connect(m, node.bus_o, wiring.flipped(self.bus_o))
-        wiring.connect(m, node.read_table, port.table)
+        wiring.connect(m, node.read_table, port.read_table)
+        wiring.connect(m, node.write_table, port.write_table)
         m.d.comb += [
             node.commit.eq(self.commit),
             port.start.eq(node.start),

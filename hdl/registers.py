@@ -302,10 +302,15 @@ def dma_units(target: Target, convolver: bool):
             *_loops())),
         Unit("read_table", 1, "base address of each entry", (
             Register("base", ADDRESS_WIDTH, "in samples", count=target.table_depth),), memory=True),
-        Unit("write", 2, "stream to memory: four loops from a base", (
+        Unit("write", 2, "stream to memory: table entry x four loops", (
             Register("enable", 1, "run when committed"),
             Register("base", ADDRESS_WIDTH, "in samples"),
+            Register("entries", target.table_depth.bit_length(),
+                     "table entries; 0 for one entry of offset 0", maximum=target.table_depth),
             *_loops())),
+        Unit("write_table", 4, "offset of each entry from the base", (
+            Register("offset", ADDRESS_WIDTH, "in samples", count=target.table_depth),),
+            memory=True),
     ]
     if convolver:
         units.append(Unit("weights", 3, "memory to the weight contexts, contiguous", (

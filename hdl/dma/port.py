@@ -43,8 +43,8 @@ class Port(wiring.Component):
     read_config, write_config : In(layout of unit ``read``, ``write``)
     weights_config : In(layout of unit ``weights``)
         If there is a weight channel.
-    table : In(MemoryWrite)
-        Base addresses of the read channel's next step.
+    read_table, write_table : In(MemoryWrite)
+        Base addresses of the read channel's next step, offsets of the write channel's.
     start : In(1)
         Begin the step that the configurations describe; only while not busy.
     abort : In(1)
@@ -74,7 +74,8 @@ class Port(wiring.Component):
             "read_bus": Out(ReadMaster(target.data_width)),
             "write_bus": Out(WriteMaster(target.data_width)),
             "read_config": In(units["read"].layout), "write_config": In(units["write"].layout),
-            "table": In(MemoryWrite(ceil_log2(units["read_table"].words))),
+            "read_table": In(MemoryWrite(ceil_log2(units["read_table"].words))),
+            "write_table": In(MemoryWrite(ceil_log2(units["write_table"].words))),
             "start": In(1), "abort": In(1), "busy": Out(1), "error": Out(1),
             "read_active": Out(1), "read_stall": Out(1),
             "write_active": Out(1), "write_stall": Out(1),
@@ -95,7 +96,8 @@ class Port(wiring.Component):
         channels = [read, write]
         wiring.connect(m, read.o, wiring.flipped(self.o))
         wiring.connect(m, read.bus, wiring.flipped(self.read_bus))
-        wiring.connect(m, wiring.flipped(self.table), read.table)
+        wiring.connect(m, wiring.flipped(self.read_table), read.table)
+        wiring.connect(m, wiring.flipped(self.write_table), write.table)
         wiring.connect(m, wiring.flipped(self.i), write.i)
         wiring.connect(m, write.bus, wiring.flipped(self.write_bus))
         m.d.comb += [read.config.eq(self.read_config), write.config.eq(self.write_config)]

@@ -110,16 +110,18 @@ class _Circuit:
         return convolve(registers, self.active[tile]["mac"], self.target, streams, weights)
 
     def writes(self):
-        """Return (registers, samples) of every write channel."""
+        """Return (port, registers, table, samples) of every write channel."""
         writes = []
         for port, tile in enumerate(self.target.dma_tiles):
-            registers = self.started(self.target.tiles + port, "write")
+            node = self.target.tiles + port
+            registers = self.started(node, "write")
             if registers is not None:
                 samples = self.sink(tile, "dma")
                 if samples is None or isinstance(samples, Endless):
                     raise FunctionalError(f"port {port}: the write channel has no stream to wait "
                                           f"for")
-                writes.append((port, registers, samples))
+                table = self.active[node]["write_table"]
+                writes.append((port, registers, table, samples))
         return writes
 
     def check_consumed(self):
@@ -159,8 +161,8 @@ def run_circuit(target, active, mask, memory):
     circuit = _Circuit(target, active, mask, memory)
     writes = circuit.writes()
     circuit.check_consumed()
-    for port, registers, samples in writes:
+    for port, registers, table, samples in writes:
         try:
-            write_samples(memory, registers, samples)
+            write_samples(memory, registers, table, samples)
         except FunctionalError as reason:
             raise FunctionalError(f"port {port}: {reason}") from reason

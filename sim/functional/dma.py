@@ -27,6 +27,15 @@ def _check(addresses, memory, what):
                               f"has {len(memory)}")
 
 
+def _entries(table, entries, what):
+    """Return the first entries of a table, one axis before the four loops'."""
+    values, known = table
+    if not known[:entries].all():
+        raise FunctionalError(f"entry {int((~known).argmax())} of the {what} table was not "
+                              f"written")
+    return values[:entries].reshape(-1, 1, 1, 1, 1)
+
+
 def read_samples(memory, registers, table):
     """Return what a read channel brings, as (repeat, entries, four loops, outermost first).
 
@@ -42,15 +51,11 @@ def read_samples(memory, registers, table):
         Base addresses, and which of them were written for this step.
     """
     entries, repeat = registers["entries"], registers["repeat"]
-    bases, known = table
     if entries < 1 or repeat < 1:
         raise FunctionalError(f"read channel has {entries} entries and repeat {repeat}, both must "
                               f"be at least 1")
-    if not known[:entries].all():
-        raise FunctionalError(f"entry {int((~known).argmax())} of the read table was not written")
     counts = registers["count"].tolist()
-    addresses = bases[:entries].reshape(-1, 1, 1, 1, 1) + _walk(counts,
-                                                               registers["stride"].tolist())
+    addresses = _entries(table, entries, "read") + _walk(counts, registers["stride"].tolist())
     _check(addresses, memory, "read")
     return np.broadcast_to(memory[addresses], (repeat, entries, *counts[::-1]))
 
@@ -66,17 +71,29 @@ def weight_samples(memory, registers):
     return np.tile(memory[base:base + length], registers["repeat"])
 
 
-def write_samples(memory, registers, samples):
+def write_samples(memory, registers, table, samples):
     """Write a stream to memory.
+
+    Parameters
+    ----------
+    memory : array of int16
+        Memory by sample address.
+    registers : dict
+        Of the write unit.
+    table : tuple of array
+        Offsets, and which of them were written for this step.
+    samples : array of int16
+        The stream.
 
     Raises
     ------
     FunctionalError
         If the stream is not as long as the loops.
     """
-    counts = registers["count"].tolist()
-    addresses = registers["base"] + _walk(counts, registers["stride"].tolist())
-    addresses = np.broadcast_to(addresses, counts[::-1])
+    counts, entries = registers["count"].tolist(), registers["entries"]
+    offsets = _entries(table, entries, "write") if entries else np.zeros((1,) * 5, np.int64)
+    addresses = registers["base"] + offsets + _walk(counts, registers["stride"].tolist())
+    addresses = np.broadcast_to(addresses, (max(entries, 1), *counts[::-1]))
     if addresses.size != samples.size:
         raise FunctionalError(f"write channel waits for {addresses.size} samples, "
                               f"{samples.size} come")

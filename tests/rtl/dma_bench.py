@@ -58,7 +58,7 @@ class Bench:
         dut = self.dut
         Clock(dut.clk, 10, unit="ns").start()
         for name in ("start", "abort", "o__ready", "weights__ready", "i__valid", "i__payload",
-                     "table__en", "table__addr", "table__data", "read_config", "write_config",
+                     "read_table__en", "read_table__addr", "read_table__data", "read_config", "write_config",
                      "weights_config"):
             getattr(dut, name).value = 0
         dut.rst.value = 1
@@ -72,11 +72,11 @@ class Bench:
 
     async def fill(self, bases):
         for entry, base in enumerate(bases):
-            self.dut.table__en.value = 1
-            self.dut.table__addr.value = entry
-            self.dut.table__data.value = base
+            self.dut.read_table__en.value = 1
+            self.dut.read_table__addr.value = entry
+            self.dut.read_table__data.value = base
             await RisingEdge(self.dut.clk)
-        self.dut.table__en.value = 0
+        self.dut.read_table__en.value = 0
 
     async def start(self, read, write, weights):
         self.dut.read_config.value = self.config("read", read)

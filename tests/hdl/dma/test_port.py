@@ -61,7 +61,7 @@ def test_all_channels_at_once(name, stall):
     async def control(ctx):
         for read, write, words, weights in steps:
             expected = write_samples(memory, loop_addresses(write[0][0], *write[1:]), words)
-            await fill_table(ctx, port.table, read[0])
+            await fill_table(ctx, port.read_table, read[0])
             await start(ctx, port, read=read_config(*read), write=write_config(write[0][0],
                         *write[1:]), weights=weights_config(*weights, 2))
             turn["step"] += 1
@@ -123,7 +123,7 @@ def test_error_sticks_until_start(channel):
         await idle(ctx, port)
 
     async def bench(ctx):
-        await fill_table(ctx, port.table, [0])
+        await fill_table(ctx, port.read_table, [0])
         await transfer(ctx, configs[channel])
         assert ctx.get(port.error)
         for _ in range(20):
@@ -131,7 +131,7 @@ def test_error_sticks_until_start(channel):
         assert ctx.get(port.error)
         # A transfer that ends without an error.
         memory.errors = set()
-        await fill_table(ctx, port.table, [0])
+        await fill_table(ctx, port.read_table, [0])
         await transfer(ctx, configs[channel])
         assert not ctx.get(port.error)
 
@@ -158,7 +158,7 @@ def test_events_count_samples_and_stalls():
         # An idle port does not stall.
         assert counts == dict.fromkeys(names, 0)
         ctx.set(port.i.valid, 0)
-        await fill_table(ctx, port.table, [0])
+        await fill_table(ctx, port.read_table, [0])
         await start(ctx, port, read=read_config([0], [50, 1, 1, 1], [1, 0, 0, 0]))
         cycles = await idle(ctx, port)
         for _ in range(2):
@@ -215,7 +215,7 @@ def test_abort_right_after_start(delay):
     rows = ([100, 1, 1, 1], [1, 0, 0, 0])
 
     async def bench(ctx):
-        await fill_table(ctx, port.table, [0])
+        await fill_table(ctx, port.read_table, [0])
         await start(ctx, port, read=read_config([0], *rows), write=write_config(0, *rows),
                     weights=weights_config(0, 100, 1))
         for _ in range(delay):
@@ -225,7 +225,7 @@ def test_abort_right_after_start(delay):
         ctx.set(port.abort, 0)
         await idle(ctx, port)
         assert memory.open_reads == memory.open_writes == 0
-        await fill_table(ctx, port.table, [300])
+        await fill_table(ctx, port.read_table, [300])
         await start(ctx, port, read=read_config([300], *rows), weights=weights_config(5, 3, 1))
         assert await receive(ctx, port.o, 100, rng=rng) == memory.at(range(300, 400))
         assert await receive(ctx, port.weights, 3, rng=rng) == memory.at(range(5, 8))

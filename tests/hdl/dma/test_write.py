@@ -8,11 +8,12 @@ from hdl.dma.write import WriteChannel
 from hdl.target import get_target
 from sim.streams import send, simulate
 from tests.hdl.dma.axi_memory import AxiMemory, loop_addresses
-from tests.hdl.dma.test_read import TARGETS, random_transfer, start
+from tests.hdl.dma.test_read import TARGETS, fill_table, random_transfer, start
 
 
-def write_config(base, counts, strides, enable=1):
-    return {"enable": enable, "base": base, "count": counts, "stride": strides}
+def write_config(base, counts, strides, enable=1, entries=0):
+    return {"enable": enable, "base": base, "entries": entries, "count": counts,
+            "stride": strides}
 
 
 async def idle(ctx, dut):
@@ -43,15 +44,22 @@ def test_random_transfers_match_indexing(name, stalls, seed):
 
     async def bench(ctx):
         for _ in range(5):
-            bases, counts, strides, _ = random_transfer(rng, len(memory.samples))
-            addresses = loop_addresses(bases[0], counts, strides)
+            offsets, counts, strides, _ = random_transfer(rng, len(memory.samples))
+            base, entries = rng.randrange(len(memory.samples)), len(offsets)
+            if rng.random() < 0.3:
+                offsets, entries = [0], 0  # the table says something else, and is not used
+                await fill_table(ctx, dut.table, [1234])
+            else:
+                await fill_table(ctx, dut.table, offsets)
+            addresses = [address for offset in offsets
+                         for address in loop_addresses(base + offset, counts, strides)]
             words = [rng.randrange(-1 << 15, 1 << 15) for _ in addresses]
             expected = write_samples(memory, addresses, words)
-            await start(ctx, dut, write_config(bases[0], counts, strides))
+            await start(ctx, dut, write_config(base, counts, strides, entries=entries))
             await send(ctx, dut.i, words, rng=rng, stall=stalls[0])
             await idle(ctx, dut)
             assert memory.open_writes == 0
-            assert (memory.samples == expected).all(), (bases, counts, strides)
+            assert (memory.samples == expected).all(), (base, offsets, counts, strides)
 
     simulate(dut, bench, checks=memory.processes(writes=[dut.bus]), cycles=60_000)
 
