@@ -58,8 +58,8 @@ class Bench:
         dut = self.dut
         Clock(dut.clk, 10, unit="ns").start()
         for name in ("start", "abort", "o__ready", "weights__ready", "i__valid", "i__payload",
-                     "read_table__en", "read_table__addr", "read_table__data", "read_config", "write_config",
-                     "weights_config"):
+                     "read_table__en", "read_table__addr", "read_table__data", "read_config",
+                     "write_config", "weights_config"):
             getattr(dut, name).value = 0
         dut.rst.value = 1
         for _ in range(3):
