@@ -1,6 +1,6 @@
 """The FIFO bank of a tile: buffers, delays and loops in shared block RAM."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
@@ -10,7 +10,7 @@ from .stream import SkidBuffer
 
 __all__ = ["FifoBank"]
 
-OFF, BUFFER, DELAY, LOOP = range(len(FIFO_MODES))
+OFF, DELAY, LOOP = (FIFO_MODES.index(mode) for mode in ("off", "delay", "loop"))
 
 
 class FifoBank(wiring.Component):
@@ -136,88 +136,74 @@ class _Fifo(wiring.Component):
         wiring.connect(m, skid_o.o, wiring.flipped(self.o))
         m.d.comb += [skid_i.clear.eq(self.start), skid_o.clear.eq(self.start)]
 
-        # What `start` finds in the configuration.
-        loop = Signal()
+        loop, delay = Signal(), Signal()
         limit = Signal(range(self.capacity + 1))  # words taken before the input stops
         last_block = Signal.like(self.read_block)
-        with m.If(self.start):
-            m.d.sync += [
-                loop.eq(self.mode == LOOP),
-                last_block.eq(self.first + self.blocks - 1),
-            ]
-            with m.Switch(self.mode):
-                with m.Case(OFF):
-                    m.d.sync += limit.eq(0)
-                with m.Case(LOOP):
-                    m.d.sync += limit.eq(self.length)
-                with m.Default():
-                    m.d.sync += limit.eq(self.blocks * self.block_depth)
-
         level = Signal.like(limit)  # words in memory; a loop keeps those that it plays
-        zeros = Signal(16)          # zeros of a delay that are still to come
-        place = Signal(16)          # samples of a round of the loop that are still to come, less 1
-        rounds = Signal(16)         # rounds still to come; stays at 0 for ever
-        playing = Signal()
-        end_of_round = loop & (place == 0)
+        count = Signal(16)          # zeros sent by a delay, or rounds played by a loop
+        all_counted = count == Mux(loop, self.repeat, self.length)
 
         m.d.comb += [
             skid_i.o.ready.eq(level != limit),
             self.write.eq(skid_i.o.valid & skid_i.o.ready),
             self.write_data.eq(skid_i.o.payload),
         ]
+        next_write = self._next(m, self.write_block, self.write_offset, last_block)
         with m.If(self.write):
-            self._step(m, self.write_block, self.write_offset, last_block)
+            m.d.sync += Cat(self.write_offset, self.write_block).eq(next_write)
 
         # A word (or a zero) is fetched when the one before it has left the memory's output.
-        fetched, zero, fetch = Signal(), Signal(), Signal()
+        fetch, fetched, zero = Signal(), Signal(), Signal()
+        pad = delay & ~all_counted
+        over = all_counted & (self.repeat != 0)
         m.d.comb += [
             fetch.eq(~fetched | skid_o.i.ready),
-            self.read.eq(fetch & (zeros == 0) & Mux(loop, playing, level != 0)),
+            self.read.eq(fetch & ~pad & (level != 0) & (~loop | ((level == limit) & ~over))),
             skid_o.i.valid.eq(fetched),
             skid_o.i.payload.eq(Mux(zero, 0, self.read_data)),
         ]
         with m.If(fetch):
-            m.d.sync += [
-                fetched.eq(self.read | (zeros != 0)),
-                zero.eq(zeros != 0),
-                zeros.eq(zeros - (zeros != 0)),
-            ]
+            m.d.sync += [fetched.eq(self.read | pad), zero.eq(pad)]
+        next_read = self._next(m, self.read_block, self.read_offset, last_block)
         with m.If(self.read):
-            m.d.sync += [self.data_block.eq(self.read_block), place.eq(place - 1)]
-            self._step(m, self.read_block, self.read_offset, last_block)
-            with m.If(end_of_round):
-                m.d.sync += [
-                    place.eq(limit - 1),
-                    self.read_block.eq(self.first),
-                    self.read_offset.eq(0),
-                    rounds.eq(rounds - (rounds != 0)),
-                ]
-        m.d.sync += level.eq(level + self.write - (self.read & ~loop))
+            m.d.sync += [
+                self.data_block.eq(self.read_block),
+                Cat(self.read_offset, self.read_block).eq(next_read),
+            ]
+        # A full loop ends where its next word would be written.
+        end = self.read & loop & (next_read == Cat(self.write_offset, self.write_block))
+        with m.If(end):
+            m.d.sync += [self.read_block.eq(self.first), self.read_offset.eq(0)]
+        m.d.sync += count.eq(count + ((fetch & pad) | end))
 
-        # The word that completes the loop can be read one cycle after it was written.
-        with m.If(self.read & end_of_round & (rounds == 1)):
-            m.d.sync += playing.eq(0)
-        with m.Elif(self.write & (level + 1 == limit)):
-            m.d.sync += playing.eq(1)
+        leaves = self.read & ~loop
+        with m.If(self.write != leaves):
+            m.d.sync += level.eq(level + Mux(leaves, -1, 1))
 
         with m.If(self.start):
             m.d.sync += [
+                loop.eq(self.mode == LOOP),
+                delay.eq(self.mode == DELAY),
+                limit.eq(Mux(self.mode == LOOP, self.length, self.blocks * self.block_depth)),
+                last_block.eq(self.first + self.blocks - 1),
                 level.eq(0),
-                zeros.eq(Mux(self.mode == DELAY, self.length, 0)),
-                place.eq(self.length - 1),
-                rounds.eq(self.repeat),
-                playing.eq(0),
+                count.eq(0),
                 fetched.eq(0),
                 self.write_block.eq(self.first),
                 self.write_offset.eq(0),
                 self.read_block.eq(self.first),
                 self.read_offset.eq(0),
             ]
+            with m.If(self.mode == OFF):
+                m.d.sync += limit.eq(0)
 
         return m
 
-    def _step(self, m, block, offset, last_block):
-        """Move an address on, from the end of the last block to the start of the first."""
-        m.d.sync += offset.eq(offset + 1)
-        with m.If(offset == self.block_depth - 1):
-            m.d.sync += block.eq(Mux(block == last_block, self.first, block + 1))
+    def _next(self, m, block, offset, last_block):
+        """Return the address that follows, offset first: behind the last block comes the first."""
+        following = Signal(len(offset) + 1)
+        next_block = Signal.like(block)
+        m.d.comb += [following.eq(offset + 1), next_block.eq(block)]
+        with m.If(following[-1]):
+            m.d.comb += next_block.eq(Mux(block == last_block, self.first, block + 1))
+        return Cat(following[:-1], next_block)

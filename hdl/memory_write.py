@@ -11,7 +11,8 @@ class MemoryWrite(Signature):
     """A word write: never waits, one word a cycle.
 
     `Out` at the configuration node, `In` at the unit that owns the memory. The word goes to the
-    shadow bank, which the unit's next ``start`` makes the active one.
+    shadow bank, which the unit's next ``start`` makes the active one; a word written in the very
+    cycle of ``start`` is one of the step after it.
 
     Parameters
     ----------

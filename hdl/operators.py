@@ -39,7 +39,7 @@ class Operator(wiring.Component):
     o : Out(stream of signed(16))
         Results that the decimator keeps.
     config : In(operator's layout)
-        A decimator step of 0 counts as 1; with ``height`` 0 the rows are counted on for ever.
+        ``count`` is at least 1 to reduce; ``height`` and steps are at least 1 to decimate.
     start : In(1)
         First cycle of a new ``config``: empties the operator and starts its counts anew. While
         high nothing is taken or offered.
@@ -138,7 +138,7 @@ class Operator(wiring.Component):
             m.d.sync += products.eq(Mux(anew, 0, products) + product)
 
         extreme = Signal(signed(16), reset_less=True)
-        better = Mux(self._is("reduce_max"), a > extreme, a < extreme)
+        better = (a < extreme) ^ self._is("reduce_max")
         with m.If(self._later(m, fire, 1) & (self._later(m, first, 1) | better)):
             m.d.sync += extreme.eq(a)
         extreme_then = self._later(m, extreme, 1)
@@ -166,38 +166,37 @@ class Operator(wiring.Component):
 
     def _count(self, m, fire):
         """Return whether the word taken is the first, and the last, of a reduction."""
-        first, left = Signal(init=1), Signal(16)
-        last = (left == 0) | ~self._is("reduce_")
+        number = Signal(16, init=1)
+        last = (number == self.config.count) | ~self._is("reduce_")
         with m.If(self.start | (fire & last)):
-            m.d.sync += [first.eq(1), left.eq(self.config.count - 1)]
+            m.d.sync += number.eq(1)
         with m.Elif(fire):
-            m.d.sync += [first.eq(0), left.eq(left - 1)]
-        return first, last
+            m.d.sync += number.eq(number + 1)
+        return number == 1, last
 
     def _decimate(self, m, o, valid, result, saturated):
         """Offer results in kept columns of kept rows at ``o``."""
         config = self.config
-        column, row = Signal(12), Signal(12)
-        # Column and row modulo their steps.
-        phase_x, phase_y = Signal(8), Signal(8)
-        last_column, last_row = column + 1 == config.width, row + 1 == config.height
+        # All count from 1. The steps start anew with each row and each map.
+        column, row = Signal(12, init=1), Signal(12, init=1)
+        step_x, step_y = Signal(8, init=1), Signal(8, init=1)
+        last_column, last_row = column == config.width, row == config.height
 
         with m.If(valid):
-            m.d.sync += [
-                column.eq(column + 1),
-                phase_x.eq(Mux(phase_x + 1 >= config.step_x, 0, phase_x + 1)),
-            ]
+            m.d.sync += [column.eq(column + 1), step_x.eq(step_x + 1)]
             with m.If(last_column):
-                m.d.sync += [
-                    column.eq(0),
-                    phase_x.eq(0),
-                    row.eq(Mux(last_row, 0, row + 1)),
-                    phase_y.eq(Mux(last_row | (phase_y + 1 >= config.step_y), 0, phase_y + 1)),
-                ]
+                m.d.sync += [column.eq(1), row.eq(row + 1), step_y.eq(step_y + 1)]
+            with m.If(last_column | (step_x == config.step_x)):
+                m.d.sync += step_x.eq(1)
+            with m.If(last_column & last_row):
+                m.d.sync += row.eq(1)
+            with m.If(last_column & (last_row | (step_y == config.step_y))):
+                m.d.sync += step_y.eq(1)
         with m.If(self.start):
-            m.d.sync += [counter.eq(0) for counter in (column, row, phase_x, phase_y)]
+            m.d.sync += [counter.eq(1) for counter in (column, row, step_x, step_y)]
 
-        keep = valid & ((config.width == 0) | ((phase_x == 0) & (phase_y == 0))) & ~self.start
+        kept = (config.width == 0) | ((step_x == 1) & (step_y == 1))
+        keep = valid & kept & ~self.start
         m.d.sync += [
             o.valid.eq(keep),
             o.payload.eq(result),

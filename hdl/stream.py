@@ -204,9 +204,8 @@ class StreamFifo(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [valid.eq(0), self.level.eq(0), write.addr.eq(0), read.addr.eq(0)]
         with m.Else():
-            m.d.sync += [
-                valid.eq((valid & ~self.o.ready) | pop),
-                self.level.eq(self.level + push - pop),
-            ]
+            m.d.sync += valid.eq((valid & ~self.o.ready) | pop)
+            with m.If(push != pop):
+                m.d.sync += self.level.eq(self.level + Mux(pop, -1, 1))
 
         return m
