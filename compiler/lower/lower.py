@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from hdl.control.counters import counter_names
 
 from ..errors import CompileError
-from ..fixed import Convolution, Elementwise, Lookup
+from ..fixed import Convolution, Elementwise, Lookup, Pool
 from .circuit import Circuit, StepPlan
 from .convolver import convolver_circuit, convolver_report
 from .image import HEADER_BYTES, RECORD_BYTES, Layout, WeightPool, encode_program, log_words
 from .memory import allocate, lifetimes, round_up, verify_allocation
-from .predict import batch_cycles, stream_cycles
+from .predict import MAPPER_LATENCY, REDUCE_LATENCY, batch_cycles, stream_cycles
 from .search import plan_jobs
 from .stages import aliases, find_stages
 from .streaming import elementwise_streams, lookup_streams, pool_streams
@@ -103,7 +103,7 @@ class _Lowering:
                 circuit.join(convolver_circuit(job, stage, tile, self.target, addresses))
                 reports.append(convolver_report(job, tile))
             yield StepPlan(stage.name, stage.layer, circuit, (source,), (result,),
-                           batch_cycles(batch.jobs, self.target),
+                           batch_cycles(batch.jobs, self.target, _latency(stage)),
                            sum(job.macs for job in batch.jobs), reports)
 
     def _streams(self, stage, layout):
@@ -115,11 +115,15 @@ class _Lowering:
             circuit = Circuit()
             for stream in batch:
                 circuit.join(stream.circuit)
-            cycles = stream_cycles(
-                max(stream.samples for stream in batch), self.target,
-                beats=sum(stream.beats for stream in batch),
-                written=sum(stream.written for stream in batch))
+            cycles = stream_cycles([(stream.samples, stream.traffic) for stream in batch],
+                                   self.target, _latency(stage))
             yield StepPlan(stage.name, stage.layer, circuit, reads, (stage.output,), cycles)
+
+
+def _latency(stage):
+    """Return the cycles that samples spend behind the head of a stage."""
+    return ((stage.post(Lookup) is not None) * MAPPER_LATENCY
+            + (stage.post(Pool) is not None) * REDUCE_LATENCY)
 
 
 def _reach(steps, target):

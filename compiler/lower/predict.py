@@ -1,16 +1,58 @@
-"""Cycles that a step takes from commit to end, from its geometry: an analytic model."""
+"""Cycles that a step takes from commit to end, from its geometry: an analytic model.
 
-__all__ = ["STEP_GAP", "batch_cycles", "job_cycles", "load_cycles", "stream_cycles"]
+Its constants were measured on the RTL of target `tiny`; those that depend on a target's numbers
+are terms of their own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["MAPPER_LATENCY", "REDUCE_LATENCY", "STEP_GAP", "Traffic", "batch_cycles",
+           "job_cycles", "load_cycles", "read_traffic", "stream_cycles"]
 
 #: Cycles from the end of a step to the next commit, when its packets are loaded.
 STEP_GAP = 20
 
-#: Cycles of registers from a sample read to a sample written, router and mapper included.
-PIPELINE = 40
+#: Cycles from commit to end besides the work, the memory's latency on both ways and what is
+#: listed below: address generators, interconnect, routers, write response.
+CONVOLVER_LATENCY, STREAM_LATENCY = 117, 45
+
+#: More cycles through a mapper and through a reducing operator behind a convolver.
+MAPPER_LATENCY, REDUCE_LATENCY = 27, 8
 
 #: Cycles from the last chain cycle of a pass at the heads to its first word on a drain stream,
 #: besides one for each MAC of a lane.
 DRAIN_LATENCY = 24
+
+#: Samples that a write channel gathers for one burst, and cycles that each costs at the end.
+GATHERED, GATHER_CYCLES = 64, 1.3
+
+#: Cycles of a burst of one beat, and of a sample in a stream that memory does not slow down.
+BURST_CYCLES, SAMPLE_CYCLES = 1.27, 1.03
+
+#: Table entries of a read channel whose addresses are looked at one by one.
+_LOOKED_AT = 4
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a circuit moves: beats and bursts read, samples written."""
+
+    beats: int
+    bursts: int
+    written: int
+
+    def cycles(self, target):
+        """Return the cycles that external memory needs for it."""
+        beat = target.data_width // 8
+        delivered = target.memory.peak * target.memory.efficiency / target.clock_hz
+        volume = (self.beats * beat + 2 * self.written) / min(beat, delivered)
+        return max(volume, BURST_CYCLES * self.bursts)
+
+    def __add__(self, other):
+        return Traffic(self.beats + other.beats, self.bursts + other.bursts,
+                       self.written + other.written)
 
 
 def load_cycles(packets, words):
@@ -18,18 +60,11 @@ def load_cycles(packets, words):
     return 7 * packets + 2 * words
 
 
-def memory_cycles(read_beats, written, target):
-    """Return the cycles that external memory needs for ``read_beats`` and ``written`` samples."""
-    beat = target.data_width // 8
-    delivered = target.memory.peak * target.memory.efficiency / target.clock_hz
-    return int((read_beats * beat + 2 * written) / min(beat, delivered))
-
-
 def job_cycles(job, target):
-    """Return the cycles of one convolver's job when nothing else slows it down."""
+    """Return the cycles of one convolver's job when memory does not slow it down."""
     assignment = job.assignment
     turns = assignment.interleave * assignment.lanes
-    start = (2 * target.memory.latency + PIPELINE + 4 * turns
+    start = (2 * target.memory.latency + CONVOLVER_LATENCY + 4 * turns
              + assignment.lanes * job.lane_length + job.lane_length)
     drain = assignment.interleave * job.drain_words
     streams = max(job.pass_cycles, job.pass_weights)
@@ -40,36 +75,76 @@ def job_cycles(job, target):
     return start + streams + (assignment.passes - 1) * slowest + last
 
 
-def job_traffic(job, target):
-    """Return (beats read, samples written) of a job."""
+def _job_traffic(job, target):
     assignment, frames = job.assignment, job.frames
     wide = target.data_width // 16
-    beats = -(-((frames.x.data - 1) * job.work.stride[1] + 1) // wide) + 1
-    rows = job.entry_count * assignment.interleave * frames.y.data
-    weights = -(-job.pass_weights // wide)
-    written = assignment.maps * job.rows[1] * job.columns[1]
-    return assignment.passes * (rows * beats + weights), written
+    stride = job.work.stride[1]
+    span = (frames.x.data - 1) * stride + 1
+    rows = assignment.passes * job.entry_count * assignment.interleave * frames.y.data
+    # A stride beyond a beat leaves beats out: every sample is a burst.
+    beats = frames.x.data if stride > wide else -(-span // wide) + 1
+    bursts = frames.x.data if stride > wide else -(-frames.x.data // GATHERED)
+    weights = assignment.passes * job.pass_weights // wide
+    return Traffic(rows * beats + weights, rows * bursts,
+                   assignment.maps * job.rows[1] * job.columns[1])
 
 
-def batch_cycles(jobs, target):
-    """Return the cycles of jobs that run in one step."""
-    traffic = [job_traffic(job, target) for job in jobs]
-    memory = memory_cycles(sum(item[0] for item in traffic), sum(item[1] for item in traffic),
-                           target)
-    return max(memory, *(job_cycles(job, target) for job in jobs))
-
-
-def stream_cycles(samples, target, *, beats, written):
-    """Return the cycles of a step that streams ``samples`` through each of its circuits.
+def batch_cycles(jobs, target, posts=0):
+    """Return the cycles of jobs that run in one step.
 
     Parameters
     ----------
-    samples : int
-        Samples through the busiest circuit.
+    jobs : list of Job
+        One for each convolver in use.
     target : Target
         The machine.
-    beats, written : int
-        Beats read and samples written by all circuits together.
+    posts : int
+        Cycles of latency behind the convolvers.
     """
-    return max(2 * target.memory.latency + PIPELINE + samples,
-               memory_cycles(beats, written, target))
+    traffic = sum((_job_traffic(job, target) for job in jobs), Traffic(0, 0, 0))
+    return int(posts + max(traffic.cycles(target), *(job_cycles(job, target) for job in jobs)))
+
+
+def read_traffic(registers, table, written, target):
+    """Return the `Traffic` of a read channel, and ``written`` samples.
+
+    Parameters
+    ----------
+    registers : dict
+        Of the read unit.
+    table : list of int
+        Its base addresses.
+    written : int
+        Samples written by the same circuit.
+    target : Target
+        The machine.
+    """
+    offsets = np.zeros(1, np.int64)
+    for count, stride in zip(registers["count"], registers["stride"], strict=True):
+        offsets = (np.arange(count)[:, None] * stride + offsets).ravel()
+    looked = table[:_LOOKED_AT]
+    beats = (np.array(looked)[:, None] + offsets).ravel() // (target.data_width // 16)
+    steps = np.diff(beats)
+    share = len(table) / len(looked)
+    return Traffic(int(share * (1 + np.count_nonzero(steps))),
+                   int(share * (1 + np.count_nonzero((steps != 0) & (steps != 1)))), written)
+
+
+def stream_cycles(streams, target, posts=0):
+    """Return the cycles of a step that streams samples through circuits without a convolver.
+
+    Parameters
+    ----------
+    streams : list of (samples, Traffic)
+        Samples through the operator of each circuit, and what it moves.
+    target : Target
+        The machine.
+    posts : int
+        Cycles of latency behind the heads.
+    """
+    samples, longest = max(streams, key=lambda stream: stream[0])
+    traffic = sum((item for _, item in streams), Traffic(0, 0, 0))
+    # The last burst is sent when it is complete; a reduction makes few outputs meanwhile.
+    gathered = GATHER_CYCLES * min(GATHERED, longest.written) * longest.written / samples
+    return int(2 * target.memory.latency + STREAM_LATENCY + posts + gathered
+               + max(SAMPLE_CYCLES * samples, traffic.cycles(target)))

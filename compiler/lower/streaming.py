@@ -10,12 +10,16 @@ from .axis import split_evenly
 from .circuit import Circuit, loops, route
 from .placement import OPPOSITE, port_pairs
 from .posts import chain, reduction
+from .predict import Traffic, read_traffic
 
 __all__ = ["Stream", "elementwise_streams", "lookup_streams", "pool_streams"]
 
 #: Most samples that one reduction takes, and most iterations of a loop: what the registers hold.
 MOST_REDUCED = (1 << 16) - 1
 MOST_COUNT = (1 << 20) - 1
+
+#: Most beats of a burst.
+MAX_BEATS = 16
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,13 @@ class Stream:
         Its registers.
     samples : int
         Samples through its operator.
-    beats, written : int
-        Beats read and samples written.
+    traffic : Traffic
+        What it reads and writes.
     """
 
     circuit: Circuit
     samples: int
-    beats: int
-    written: int
+    traffic: Traffic
 
 
 def _read(order, table):
@@ -68,12 +71,14 @@ def lookup_streams(stage, graph, target, addresses):
         circuit.set(node, "write", {"enable": 1, "base": result + offset} | loops(*_linear(shape)))
         chain(circuit, target.dma_tiles[port], "dma", stage.nodes, {})
         size = count * rows * columns
-        batch.append(Stream(circuit, size, _beats(size, target), size))
+        batch.append(Stream(circuit, size, _linear_traffic(size, 1, target)))
     return [batch]
 
 
-def _beats(samples, target):
-    return -(-samples * 16 // target.data_width) + 1
+def _linear_traffic(size, tensors, target):
+    """Return the traffic of reading ``tensors`` times ``size`` samples and writing them once."""
+    beats = tensors * (-(-size * 16 // target.data_width) + 1)
+    return Traffic(beats, -(-beats // MAX_BEATS), size)
 
 
 def _regions(size, window, stride, before, after, outputs, layer):
@@ -150,8 +155,9 @@ def _pool_stream(stage, shapes, target, addresses, port, job):
     averaged = row[4] * column[4] if pool.count_include_pad else taken
     chain(circuit, target.dma_tiles[port], "dma", stage.nodes, {},
           reduction(pool.kind, taken, averaged))
-    samples = _pool_samples(*job)
-    return Stream(circuit, samples, samples, count * row[1] * column[1])
+    units = circuit.units[node]
+    return Stream(circuit, _pool_samples(*job), read_traffic(
+        units["read"], units["read_table"], count * row[1] * column[1], target))
 
 
 def elementwise_streams(stage, graph, target, addresses):
@@ -191,4 +197,4 @@ def _pair_stream(stage, target, addresses, pair, offset, shape):
     route(circuit, other, {OPPOSITE[direction]: "dma"})
     chain(circuit, tile, "op0", stage.posts, {"op0_a": "dma", "op0_b": direction})
     size = shape[0] * shape[1] * shape[2]
-    return Stream(circuit, size, 2 * _beats(size, target), size)
+    return Stream(circuit, size, _linear_traffic(size, 2, target))
