@@ -119,7 +119,7 @@ def _targets(as_json: Json = False):
 @app.command("demo")
 def _demo(
         digits: Annotated[int, typer.Option(
-            metavar="N", min=1, help="Test digits to classify on the RTL.")] = 20,
+            metavar="N", help="Test digits to classify on the RTL.")] = 20,
         trace: Annotated[Path, typer.Option(
             metavar="FILE", help="Wave file of one digit (.fst or .vcd).")] =
         Path("build/demo/lenet5.fst"),

@@ -11,6 +11,7 @@ from rich.console import Console
 from hdl.target import get_target
 
 from . import files, render
+from .commands import TRACE_SUFFIXES, UsageError
 from .compare import first_difference
 from .device import open_device
 from .utilisation import layer_use, total_use, use_table
@@ -68,6 +69,13 @@ class Demo:
         Shows long work.
     quiet : bool
         Print nothing.
+
+    Raises
+    ------
+    UsageError
+        If there are not so many test digits.
+    FileError
+        If the wave file cannot be written.
     """
 
     def __init__(self, digits, trace, progress, quiet=False):
@@ -77,7 +85,9 @@ class Demo:
         self.calibration, self.input = data.calibration, data.INPUT_NAME
         self.images, self.labels = data.load_test()
         if not 1 <= digits <= len(self.labels):
-            raise files.FileError(f"the test split has {len(self.labels)} digits, not {digits}")
+            raise UsageError(f"--digits must be 1 to {len(self.labels)}, the digits of the test "
+                             f"split, not {digits}")
+        files.check_output(trace, TRACE_SUFFIXES, make_folder=True)
         self.count, self.trace = digits, Path(trace)
         self.progress, self.quiet = progress, quiet
         self.target = get_target(TARGET)
@@ -97,7 +107,6 @@ class Demo:
             One of `host.commands.user_errors`.
         """
         started = time.monotonic()
-        self._prepare_trace()
         program = self._compile()
         expected, accuracy = self._measure_accuracy(program)
         digits, layers, total = self._classify(program, expected)
@@ -120,12 +129,6 @@ class Demo:
             self.progress.pause()
             render.show(*parts)
             sys.stdout.flush()
-
-    def _prepare_trace(self):
-        from .commands import TRACE_SUFFIXES
-
-        self.trace.parent.mkdir(parents=True, exist_ok=True)
-        files.check_output(self.trace, TRACE_SUFFIXES)
 
     def _compile(self):
         from compiler.compile import compile_model

@@ -19,7 +19,7 @@ class FileError(Exception):
     """A file that is missing, of the wrong kind or damaged; the message names it."""
 
 
-def check_output(path, suffixes=()):
+def check_output(path, suffixes=(), *, make_folder=False):
     """Refuse a file that could not be written, before the work for it is done.
 
     Parameters
@@ -28,17 +28,23 @@ def check_output(path, suffixes=()):
         File to make.
     suffixes : sequence of str
         How its name may end; by default anyhow.
+    make_folder : bool
+        Make the folder it lies in when there is none.
 
     Raises
     ------
     FileError
         If it is a folder, lies in none, or its name ends otherwise.
+    OSError
+        If its folder cannot be made.
     """
     path = Path(path)
     if suffixes and path.suffix not in suffixes:
         raise FileError(f"cannot write {path}: its name must end in {' or '.join(suffixes)}")
     if path.is_dir():
         raise FileError(f"cannot write {path}: it is a folder; name a file")
+    if make_folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
     if not path.parent.is_dir():
         raise FileError(f"cannot write {path}: there is no folder {path.parent}")
 
