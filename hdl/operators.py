@@ -113,7 +113,8 @@ class Operator(wiring.Component):
 
     def _calculate(self, m, fire, a, b):
         """Return valid, result and whether it was clipped, for everything but division."""
-        first, last = self._count(m, fire)
+        number, last = self._count(m, fire)
+        first = number == 1
 
         # Sum, difference and comparison: shift, then one adder.
         shifted_a = Signal(signed(31), reset_less=True)
@@ -137,11 +138,13 @@ class Operator(wiring.Component):
         with m.If(add):
             m.d.sync += products.eq(Mux(anew, 0, products) + product)
 
-        extreme = Signal(signed(16), reset_less=True)
-        better = (a < extreme) ^ self._is("reduce_max")
+        # Inverted numbers compare the other way round; the first of equals stays.
+        extreme, place = Signal(signed(16), reset_less=True), Signal(16, reset_less=True)
+        invert = self._is("reduce_max", "reduce_argmax").replicate(16)
+        better = (a ^ invert).as_signed() < (extreme ^ invert).as_signed()
         with m.If(self._later(m, fire, 1) & (self._later(m, first, 1) | better)):
-            m.d.sync += extreme.eq(a)
-        extreme_then = self._later(m, extreme, 1)
+            m.d.sync += [extreme.eq(a), place.eq(self._later(m, number, 1) - 1)]
+        extreme_then, place_then = self._later(m, extreme, 1), self._later(m, place, 1)
 
         value = Signal(signed(48), reset_less=True)
         with m.If(self._is("add", "sub")):
@@ -150,6 +153,8 @@ class Operator(wiring.Component):
             m.d.sync += value.eq(chosen)
         with m.Elif(self._is("mul", "reduce_sum")):
             m.d.sync += value.eq(products)
+        with m.Elif(self._is("reduce_argmax")):
+            m.d.sync += value.eq(place_then)
         with m.Else():
             m.d.sync += value.eq(extreme_then)
 
@@ -159,20 +164,20 @@ class Operator(wiring.Component):
             requantise.i.valid.eq(self._later(m, fire & last, 4, clear=self.start)),
             requantise.i.p.value.eq(value),
             requantise.i.p.shift.eq(
-                Mux(self._is("reduce_max", "reduce_min"), 0, self.config.shift)),
+                Mux(self._is("reduce_max", "reduce_min", "reduce_argmax"), 0, self.config.shift)),
             requantise.o.ready.eq(1),  # the FIFO has room
         ]
         return requantise.o.valid, requantise.o.payload, requantise.saturated
 
     def _count(self, m, fire):
-        """Return whether the word taken is the first, and the last, of a reduction."""
+        """Return the number of the word taken in its reduction, from 1, and whether it is last."""
         number = Signal(16, init=1)
         last = (number == self.config.count) | ~self._is("reduce_")
         with m.If(self.start | (fire & last)):
             m.d.sync += number.eq(1)
         with m.Elif(fire):
             m.d.sync += number.eq(number + 1)
-        return number == 1, last
+        return number, last
 
     def _decimate(self, m, o, valid, result, saturated):
         """Offer results in kept columns of kept rows at ``o``."""

@@ -45,7 +45,8 @@ SINKS = ("n", "e", "s", "w", "dma", "conv_a", "conv_b", "mapper", "op0_a", "op0_
 NO_SOURCE = 0
 
 #: Operations of an operator, by register value.
-OPERATIONS = ("add", "sub", "mul", "div", "max", "min", "reduce_sum", "reduce_max", "reduce_min")
+OPERATIONS = ("add", "sub", "mul", "div", "max", "min", "reduce_sum", "reduce_max", "reduce_min",
+              "reduce_argmax")
 
 #: Modes of a FIFO, by register value.
 FIFO_MODES = ("off", "buffer", "delay", "loop")

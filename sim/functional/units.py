@@ -59,6 +59,8 @@ def _reduce(name, registers, a):
     if name == "reduce_sum":
         return requantise(groups.sum(axis=1, dtype=np.int64) * registers["constant"],
                           registers["shift"])
+    if name == "reduce_argmax":
+        return saturate(groups.argmax(axis=1))
     return (groups.max(axis=1) if name == "reduce_max" else groups.min(axis=1)).astype(np.int16)
 
 

@@ -54,6 +54,8 @@ def operate(config, a, b):
         groups = [a[k:k + count] for k in range(0, len(a) - count + 1, count)]
         if name == "reduce_sum":
             return [round_shift(sum(word * constant for word in group), shift) for group in groups]
+        if name == "reduce_argmax":
+            return [group.index(max(group)) for group in groups]
         return [(max if name == "reduce_max" else min)(group) for group in groups]
 
     if config["constant_enable"]:

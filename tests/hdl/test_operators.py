@@ -88,6 +88,11 @@ def test_reductions_match_golden_under_stalls(operation):
         check(config, *random_words(rng, 200), stall=(seed % 3) * 0.25, shy=seed % 2 == 1)
 
 
+def test_first_of_equals_is_the_largest():
+    check(registers(operation="reduce_argmax", count=5),
+          [3, 7, 7, -1, 7, -5, -5, -5, -5, -5, -32768, 32767, 0, 32767, 1, -9, -8, -7, -6, -5], [])
+
+
 def test_long_sum_keeps_48_bits():
     config = registers(operation="reduce_sum", constant=-32768, shift=31, count=1500)
     check(config, [-32768] * 3000, [])
