@@ -7,13 +7,11 @@ from amaranth.lib.wiring import In, Out
 from .axi import ReadMaster, WriteMaster
 from .config_network import ConfigBus, ConfigNode
 from .dma.port import Port
+from .events import PORT_EVENTS
 from .hierarchy import Inline
 from .registers import dma_units
 
-__all__ = ["PORT_EVENTS", "DmaNode", "node_kind"]
-
-#: Event wires of a DMA port, in the order of ``events``.
-PORT_EVENTS = ("read_active", "read_stall", "write_active", "write_stall")
+__all__ = ["DmaNode", "node_kind"]
 
 
 def node_kind(weights):

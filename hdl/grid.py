@@ -5,8 +5,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config_network import ConfigBus
+from .events import CONVOLVER_EVENTS
 from .hierarchy import Inline
-from .tile import CONVOLVER_EVENTS, DIRECTIONS, Tile, tile_kind
+from .tile import DIRECTIONS, Tile, tile_kind
 
 __all__ = ["Grid"]
 

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config_network import ConfigBus, ConfigNode
 from .convolver.convolver import Convolver
+from .events import CONVOLVER_EVENTS
 from .fifo_bank import FifoBank
 from .hierarchy import Inline
 from .mapper import Mapper
@@ -13,13 +14,10 @@ from .operators import Operator
 from .registers import SINKS, SOURCES, tile_units
 from .router import Router
 
-__all__ = ["CONVOLVER_EVENTS", "DIRECTIONS", "Tile", "tile_kind"]
+__all__ = ["DIRECTIONS", "Tile", "tile_kind"]
 
 #: Neighbour links, and the link of the neighbour that each one meets.
 DIRECTIONS = {"n": "s", "e": "w", "s": "n", "w": "e"}
-
-#: Event wires of a convolver, in the order of a tile's ``events``.
-CONVOLVER_EVENTS = ("active", "stall_input", "stall_weights", "stall_output")
 
 
 def tile_kind(convolver, dma):

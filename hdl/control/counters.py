@@ -5,13 +5,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ..events import CONVOLVER_EVENTS, PORT_EVENTS
 from .host_registers import MAX_COUNTERS
 
-__all__ = ["CONVOLVER_COUNTERS", "PORT_COUNTERS", "Counters", "counter_names"]
-
-#: What is counted of each convolver and of each DMA port, in cycles.
-CONVOLVER_COUNTERS = ("active", "stall_input", "stall_weights", "stall_output")
-PORT_COUNTERS = ("read_active", "read_stall", "write_active", "write_stall")
+__all__ = ["Counters", "counter_names"]
 
 
 def counter_names(target):
@@ -32,8 +29,8 @@ def counter_names(target):
     """
     return ["cycles",
             *(f"convolver{tile}_{event}" for tile in target.convolvers
-              for event in CONVOLVER_COUNTERS),
-            *(f"port{port}_{event}" for port in range(target.ports) for event in PORT_COUNTERS)]
+              for event in CONVOLVER_EVENTS),
+            *(f"port{port}_{event}" for port in range(target.ports) for event in PORT_EVENTS)]
 
 
 class Counters(wiring.Component):

@@ -12,6 +12,11 @@ from hdl.control.host_registers import (
     ErrorCode,
     counter_address,
 )
+from hdl.convolver.convolver import Convolver
+from hdl.dma.port import Port
+from hdl.dma_node import DmaNode
+from hdl.events import CONVOLVER_EVENTS, PORT_EVENTS
+from hdl.grid import Grid
 from hdl.target import TARGETS, get_target
 from sim.streams import simulate
 
@@ -22,6 +27,16 @@ def test_names_are_in_order():
         "convolver0_stall_output",
         "port0_read_active", "port0_read_stall", "port0_write_active", "port0_write_stall",
         "port1_read_active", "port1_read_stall", "port1_write_active", "port1_write_stall"]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_event_wire_has_its_counter(name):
+    target = TARGETS[name]
+    convolver, port = Convolver(target), Port(target, weights=True)
+    for part, events in ((convolver, CONVOLVER_EVENTS), (port, PORT_EVENTS)):
+        assert all(len(getattr(part, event)) == 1 for event in events)
+    wires = len(Grid(target).events) + target.ports * len(DmaNode(target, weights=False).events)
+    assert len(counter_names(target)) == 1 + wires
 
 
 @pytest.mark.parametrize("name", TARGETS)
