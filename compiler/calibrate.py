@@ -6,7 +6,7 @@ import numpy as np
 
 from .errors import CalibrationError
 from .execute import execute
-from .graph import Activation, Graph, Pool, Reshape
+from .graph import Activation, Concat, Elementwise, Graph, Pool, Reshape, Upsample
 
 __all__ = ["Ranges", "batches", "check_calibration", "guess_calibration", "measure",
            "useful_ranges"]
@@ -134,8 +134,12 @@ def useful_ranges(graph: Graph):
 
 def _wanted(node, through):
     """Return the useful range of a node's inputs, given that of its output."""
-    if isinstance(node, Reshape) or (isinstance(node, Pool) and node.kind == "max"):
+    if isinstance(node, (Concat, Reshape, Upsample)) \
+            or (isinstance(node, Pool) and node.kind == "max"):
         return through
+    if isinstance(node, Elementwise) and node.constant is not None:
+        choose = {"max": max, "min": min}[node.operation]
+        return (choose(through[0], node.constant), choose(through[1], node.constant))
     if isinstance(node, Activation):
         if node.function == "relu":
             return (0.0, max(through[1], 0.0))

@@ -2,7 +2,20 @@
 
 import numpy as np
 
-from .graph import Activation, Add, Affine, Conv, Gemm, Identity, Pad, Pool, Reshape
+from .graph import (
+    Activation,
+    Affine,
+    ArgMax,
+    Concat,
+    Conv,
+    Elementwise,
+    Gemm,
+    Identity,
+    Pad,
+    Pool,
+    Reshape,
+    Upsample,
+)
 from .tables import get_function
 
 __all__ = ["execute"]
@@ -22,10 +35,11 @@ def execute(graph, inputs):
     -------
     dict of str to numpy.ndarray
         float64 (samples, channels, rows, columns) for each tensor, inputs included. Numbers that
-        overflow are infinite or NaN; it is the caller's to look for them.
+        overflow, and quotients and functions that do not exist, are infinite or NaN; it is the
+        caller's to look for them.
     """
     tensors = dict(inputs)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for node in graph.nodes:
             arguments = [tensors[name] for name in node.inputs]
             tensors[node.output] = _EXECUTE[type(node)](node, *arguments)
@@ -77,14 +91,24 @@ def _pool(node, x):
     return np.add.reduce(taps) / counts
 
 
+def _elementwise(node, a, b=None):
+    return _OPERATIONS[node.operation](a, node.constant if b is None else b)
+
+
+_OPERATIONS = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
+               "max": np.maximum, "min": np.minimum}
+
 _EXECUTE = {
     Activation: lambda node, x: get_function(node.function, node.parameters)(x),
-    Add: lambda node, a, b: a + b,
     Affine: lambda node, x: x * node.scale[:, None, None] + node.offset[:, None, None],
+    ArgMax: lambda node, x: x.argmax(1)[:, None].astype(np.float64),
+    Concat: lambda node, *inputs: np.concatenate(inputs, 1),
     Conv: _conv,
+    Elementwise: _elementwise,
     Gemm: _gemm,
     Identity: lambda node, x: x,
     Pad: lambda node, x: _pad(x, node.padding),
     Pool: _pool,
     Reshape: lambda node, x: x.reshape(len(x), *node.target),
+    Upsample: lambda node, x: x.repeat(node.factors[0], 2).repeat(node.factors[1], 3),
 }

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Activation", "Add", "Affine", "Conv", "Gemm", "Graph", "Identity", "Node", "Pad",
-           "Pool", "Reshape", "verify", "window_outputs"]
+__all__ = ["Activation", "Affine", "ArgMax", "Concat", "Conv", "Elementwise", "Gemm", "Graph",
+           "Identity", "Node", "Pad", "Pool", "Reshape", "Upsample", "verify", "window_outputs"]
 
 
 def window_outputs(size, window, stride, before, after):
@@ -136,13 +136,54 @@ class Pad(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Add(Node):
-    """Sum of two tensors of one shape."""
+class Elementwise(Node):
+    """An operation sample by sample: add, sub, mul, div, max or min.
+
+    Of two tensors of one shape, or max or min of one tensor and ``constant``; the other operations
+    with a constant are an `Affine`.
+    """
+
+    operation: str
+    constant: float | None = None
 
     def shape(self, *shapes):
         """Return the output's shape for the shapes of the inputs."""
-        assert len(shapes) == 2 and shapes[0] == shapes[1], self.name
+        constant = self.constant is not None
+        assert len(shapes) == (1 if constant else 2), self.name
+        assert not constant or self.operation in ("max", "min"), self.name
+        assert len(set(shapes)) == 1, self.name
         return shapes[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Concat(Node):
+    """The maps of all inputs, one input after another."""
+
+    def shape(self, *shapes):
+        """Return the output's shape for the shapes of the inputs."""
+        assert len({shape[1:] for shape in shapes}) == 1, self.name
+        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+
+@dataclass(frozen=True, eq=False)
+class Upsample(Node):
+    """Every sample repeated ``factors`` = (rows, columns) times: nearest neighbour."""
+
+    factors: tuple[int, int]
+
+    def shape(self, *shapes):
+        """Return the output's shape for the shapes of the inputs."""
+        channels, rows, columns = shapes[0]
+        return (channels, rows * self.factors[0], columns * self.factors[1])
+
+
+@dataclass(frozen=True, eq=False)
+class ArgMax(Node):
+    """Number of the map that is largest at each position, the lowest of equals: one map."""
+
+    def shape(self, *shapes):
+        """Return the output's shape for the shapes of the inputs."""
+        return (1, *shapes[0][1:])
 
 
 @dataclass(frozen=True, eq=False)

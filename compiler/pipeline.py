@@ -25,7 +25,7 @@ def simplify(graph, *, dump=None):
     Returns
     -------
     Graph
-        A graph of Conv, Activation, Pool, Add and Reshape nodes.
+        A graph of Conv, Activation, Pool, Elementwise, Concat, Upsample, ArgMax and Reshape nodes.
 
     Raises
     ------

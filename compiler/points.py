@@ -1,16 +1,26 @@
 """Where the binary point of each tensor and of each kernel stands.
 
-Each tensor takes as many bits behind the point as its range allows; nodes that only choose or
-average samples keep the point; then points move left where an operator's shifts could not align
-them.
+Each tensor takes as many bits behind the point as its range allows; nodes that only choose, repeat
+or average samples keep the point; then points move left where an operator's shifts could not align
+them, and where tensors that are joined or that meet the same kernels are to be alike.
 """
 
+import hashlib
 import math
 
 import numpy as np
 
 from .errors import QuantisationError
-from .graph import Activation, Add, Conv, Pool, Reshape
+from .graph import (
+    Activation,
+    ArgMax,
+    Concat,
+    Conv,
+    Elementwise,
+    Pool,
+    Reshape,
+    Upsample,
+)
 
 __all__ = ["ACCUMULATOR_LIMIT", "HIGHEST", "LOWEST", "MAX_CONV_SHIFT", "choose_fractions",
            "weight_fraction"]
@@ -28,6 +38,16 @@ HEADROOM = 1.125
 
 #: Left shifts of an elementwise operator, and the right shift of its requantisation.
 MAX_ALIGN, MAX_SHIFT = 15, 31
+
+#: Left shift of a dividend.
+MAX_DIVIDE_SHIFT = 15
+
+#: Bits that a tensor which others read, too, gives up to be concatenated without being copied.
+MOST_GIVEN_UP = 2
+
+#: Weights from which on convolutions with the same kernels are kept alike, to load them once, and
+#: the bits that a tensor gives up for it.
+SHARED_WEIGHTS, MOST_SHARED = 1024, 1
 
 #: How much finer than its input the output of a curved function may be: the mapper's slopes.
 FINER = 6
@@ -63,13 +83,20 @@ def choose_fractions(graph, ranges, useful):
         If no points satisfy all operators.
     """
     points = _Points(graph)
+    numbers = {node.output for node in graph.nodes if isinstance(node, ArgMax)}
     for name in graph.shapes:
-        points.lower(name, _fraction(ranges[name], *useful.get(name, (-math.inf, math.inf))))
+        points.lower(name, 0 if name in numbers else _fraction(
+            ranges[name], *useful.get(name, (-math.inf, math.inf))))
     points.settle()
+    families = _families(graph)
     while True:
         changed = False
         for node in graph.nodes:
             changed |= _align(points, node)
+        for family in families:
+            for names in ([node.inputs[0] for node in family], [node.output for node in family]):
+                changed |= points.agree(names, family[0], MOST_SHARED,
+                                        "to load the weights of several layers once")
         if not changed:
             return {name: points[name] for name in graph.shapes}, list(points.notes.values())
 
@@ -85,19 +112,43 @@ def _fraction(found, low, high):
     return min(max(math.floor(math.log2(-LOWEST / largest)), _SMALLEST), _LARGEST)
 
 
+def _families(graph):
+    """Return the lists of convolutions that have the same large kernels."""
+    families = {}
+    for node in graph.nodes:
+        if isinstance(node, Conv) and node.weights.size >= SHARED_WEIGHTS:
+            digest = hashlib.sha256(np.ascontiguousarray(node.weights)).digest()
+            families.setdefault((node.weights.shape, digest), []).append(node)
+    return [family for family in families.values() if len(family) > 1]
+
+
+def _keeps_point(node):
+    """Return whether a node's output has the point of its input, which makes it exact."""
+    if isinstance(node, Activation):
+        return node.function in _KEEP
+    if isinstance(node, Elementwise):
+        return node.constant is not None
+    return isinstance(node, (Pool, Reshape, Upsample))
+
+
 class _Points:
     """Fractions of tensors, those that must be equal held as one."""
 
     def __init__(self, graph):
         self._leader = {name: name for name in graph.shapes}
-        self._value = {}
+        self._value, self._wanted = {}, {}
         self._settled = False
         self.notes = {}
         for node in graph.nodes:
-            keeps = isinstance(node, (Pool, Reshape)) \
-                or (isinstance(node, Activation) and node.function in _KEEP)
-            if keeps:
-                self._leader[self._find(node.output)] = self._find(node.inputs[0])
+            if _keeps_point(node):
+                self._join(node.output, node.inputs[0])
+            elif isinstance(node, Concat):
+                for name in node.inputs:
+                    if graph.only_reader(name):
+                        self._join(name, node.output)
+
+    def _join(self, first, second):
+        self._leader[self._find(first)] = self._find(second)
 
     def _find(self, name):
         while self._leader[name] != name:
@@ -109,9 +160,21 @@ class _Points:
 
     def settle(self):
         """Start to take notes of what is lowered."""
-        self._settled = True
+        self._settled, self._wanted = True, dict(self._value)
 
-    def lower(self, name, fraction, node=None):
+    def same(self, first, second):
+        """Return whether two tensors have one point by their nature."""
+        return self._find(first) == self._find(second)
+
+    def agree(self, names, node, most, why):
+        """Bring tensors to the least fraction of them, but none by more than ``most`` bits."""
+        least = min(self[name] for name in names)
+        # All of them are lowered, not only the first.
+        changes = [self.lower(name, least, node, why) for name in names
+                   if self._wanted[self._find(name)] - least <= most]
+        return any(changes)
+
+    def lower(self, name, fraction, node=None, why="to match the shifts of the layer"):
         """Bring a tensor's fraction down to ``fraction``; return whether that changed it."""
         leader = self._find(name)
         before = self._value.get(leader, _LARGEST)
@@ -123,7 +186,7 @@ class _Points:
                                         "size for 16-bit samples; scale its weights or inputs")
             self.notes[leader] = (
                 f"{node.layer}: {name!r} has {fraction} bits behind the point, fewer than its "
-                "range allows, to match the shifts of the layer")
+                f"range allows, {why}")
         return changed
 
 
@@ -134,16 +197,40 @@ def _align(points, node):
         finest = min(weight_fraction(weights, bias, source, points[node.output], -LOWEST)
                      for weights, bias in zip(node.weights, node.bias, strict=True))
         return points.lower(node.output, source + finest, node)
-    if isinstance(node, Add):
-        first, second = node.inputs
-        limit = min(points[first], points[second], points[node.output] + MAX_SHIFT - MAX_ALIGN)
-        # All three are lowered, not only the first that has to be.
-        changes = [points.lower(name, limit + MAX_ALIGN, node)
-                   for name in (first, second, node.output)]
-        return any(changes)
+    if isinstance(node, Concat):
+        limit = min(points[name] for name in node.inputs)
+        return points.lower(node.output, limit, node) \
+            | points.agree([*node.inputs, node.output], node, MOST_GIVEN_UP,
+                           "to match what it is concatenated with")
+    if isinstance(node, Elementwise) and node.constant is None:
+        align = {"mul": _align_product, "div": _align_quotient}.get(node.operation, _align_sum)
+        return align(points, node, *node.inputs, node.output)
     if isinstance(node, Activation) and node.function not in _KEEP:
         return points.lower(node.output, points[node.inputs[0]] + FINER, node)
     return False
+
+
+def _align_sum(points, node, *names):
+    limit = min(points[names[0]], points[names[1]], points[names[2]] + MAX_SHIFT - MAX_ALIGN)
+    # All three are lowered, not only the first that has to be.
+    changes = [points.lower(name, limit + MAX_ALIGN, node) for name in names]
+    return any(changes)
+
+
+def _align_product(points, node, first, second, output):
+    exact = points[first] + points[second]
+    excess = exact - points[output] - MAX_SHIFT
+    if excess <= 0:
+        return points.lower(output, exact, node)
+    if points.same(first, second):
+        return points.lower(first, points[first] - (excess + 1) // 2, node)
+    finer = max(first, second, key=lambda name: points[name])
+    return points.lower(finer, points[finer] - excess, node)
+
+
+def _align_quotient(points, node, first, second, output):
+    changed = points.lower(output, points[first] - points[second] + MAX_DIVIDE_SHIFT, node)
+    return changed | points.lower(first, points[output] + points[second], node)
 
 
 def weight_fraction(weights, bias, input_fraction, output_fraction, bound):

@@ -4,13 +4,23 @@ Binary points come from `compiler.points`. From them and from the integer range 
 each convolution's weights are rounded so that no sum can leave the accumulator, whatever the input.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import fixed
 from .calibrate import batches, check_calibration, guess_calibration, measure, useful_ranges
-from .graph import Activation, Add, Conv, Pool, Reshape
+from .graph import (
+    Activation,
+    ArgMax,
+    Concat,
+    Conv,
+    Elementwise,
+    Pool,
+    Reshape,
+    Upsample,
+)
 from .points import (
     ACCUMULATOR_LIMIT,
     HIGHEST,
@@ -19,6 +29,7 @@ from .points import (
     choose_fractions,
     weight_fraction,
 )
+from .reach import elementwise_reach, requantise
 from .tables import SEGMENTS, evaluate, get_function, make_table, table_error
 
 __all__ = ["QuantisationSummary", "TensorSummary", "quantise"]
@@ -86,7 +97,7 @@ def quantise(graph, calibration=None, *, segments=SEGMENTS):
     Parameters
     ----------
     graph : Graph
-        Conv, Activation, Pool, Add and Reshape nodes.
+        Conv, Activation, Pool, Elementwise, Concat, Upsample, ArgMax and Reshape nodes.
     calibration : dict of str to array, optional
         Samples of every input, stacked along the batch dimension; random ones if left out.
     segments : int
@@ -139,11 +150,6 @@ def _summaries(graph, samples, ranges, useful, builder):
                             float(clipped / size), float(snr), builder.reach[name])
 
 
-def requantise(value, shift):
-    """Return integers rounded half up, shifted right and saturated; docs/arithmetic.md."""
-    return np.clip((value + (1 << shift >> 1)) >> shift, LOWEST, HIGHEST)
-
-
 class _Builder:
     """Builds the nodes of the fixed graph, and follows the integer range of each tensor."""
 
@@ -151,20 +157,29 @@ class _Builder:
         self.graph, self.fractions, self.segments = graph, fractions, segments
         self.reach = dict.fromkeys(graph.inputs, (LOWEST, HIGHEST))
         self.notes = []
+        self.nodes, self.copies = [], {}
+        self.arrays = {}
 
     def build(self):
         """Return the fixed graph."""
-        make = {Conv: self._conv, Activation: self._activation, Pool: self._pool, Add: self._add,
-                Reshape: self._reshape}
-        nodes = tuple(make[type(node)](node, {
-            "name": node.name, "inputs": node.inputs, "output": node.output, "layer": node.layer})
-            for node in self.graph.nodes)
+        make = {Conv: self._conv, Activation: self._activation, Pool: self._pool,
+                Elementwise: self._elementwise, Concat: self._concat, Upsample: self._upsample,
+                ArgMax: self._arg_max, Reshape: self._reshape}
+        for node in self.graph.nodes:
+            self.nodes.append(make[type(node)](node, {
+                "name": node.name, "inputs": node.inputs, "output": node.output,
+                "layer": node.layer}))
         tensors = {name: fixed.Tensor(name, shape, self.fractions[name])
                    for name, shape in self.graph.shapes.items()}
         return fixed.FixedGraph(
-            nodes=nodes, tensors=tensors, inputs=self.graph.inputs, outputs=self.graph.outputs,
-            input_shapes=dict(self.graph.input_shapes),
+            nodes=tuple(self.nodes), tensors={**tensors, **self.copies}, inputs=self.graph.inputs,
+            outputs=self.graph.outputs, input_shapes=dict(self.graph.input_shapes),
             output_shapes=dict(self.graph.output_shapes))
+
+    def _shared(self, array):
+        """Return an equal array made before, if there is one: what is equal is stored once."""
+        key = (array.shape, array.dtype, hashlib.sha256(np.ascontiguousarray(array)).digest())
+        return self.arrays.setdefault(key, array)
 
     def _conv(self, node, common):
         source, result = self.fractions[node.inputs[0]], self.fractions[node.output]
@@ -189,9 +204,10 @@ class _Builder:
         largest = [requantise(int(value), int(by)) for value, by in
                    zip(bias + positive * high + negative * low, shift, strict=True)]
         self.reach[node.output] = (int(min(least)), int(max(largest)))
-        return fixed.Convolution(**common, weights=weights.astype(np.int16), bias=bias,
-                                 shift=shift.astype(np.int64), stride=node.stride,
-                                 padding=node.padding, groups=node.groups)
+        return fixed.Convolution(
+            **common, weights=self._shared(weights.astype(np.int16)), bias=self._shared(bias),
+            shift=self._shared(shift.astype(np.int64)), stride=node.stride, padding=node.padding,
+            groups=node.groups)
 
     def _note_lost_bits(self, node, weights):
         """Note the maps whose weights use less than 14 bits, so that no sum overflows."""
@@ -226,16 +242,61 @@ class _Builder:
         return fixed.Pool(**common, kind=node.kind, window=node.window, stride=node.stride,
                           padding=node.padding, count_include_pad=node.count_include_pad)
 
-    def _add(self, node, common):
-        first, second = (self.fractions[name] for name in node.inputs)
+    def _elementwise(self, node, common):
+        fractions = [self.fractions[name] for name in node.inputs]
         result = self.fractions[node.output]
-        point = max(first, second, result)
-        shift_a, shift_b, shift = point - first, point - second, point - result
-        ends = zip(*(self.reach[name] for name in node.inputs), strict=True)
-        low, high = (int(requantise((a << shift_a) + (b << shift_b), shift)) for a, b in ends)
-        self.reach[node.output] = (low, high)
-        return fixed.Elementwise(**common, operation="add", shift_a=shift_a, shift_b=shift_b,
-                                 shift=shift)
+        reaches = [self.reach[name] for name in node.inputs]
+        shift_a = shift_b = 0
+        constant = None
+        if node.constant is not None:
+            shift = 0
+            scaled = np.floor(np.ldexp(node.constant, result) + 0.5)
+            constant = int(np.clip(scaled, LOWEST, HIGHEST))
+            reaches.append((constant, constant))
+        elif node.operation == "mul":
+            shift = sum(fractions) - result
+        elif node.operation == "div":
+            shift = result - fractions[0] + fractions[1]
+        else:
+            point = max(*fractions, result)
+            shift_a, shift_b, shift = point - fractions[0], point - fractions[1], point - result
+        made = fixed.Elementwise(**common, operation=node.operation, shift_a=shift_a,
+                                 shift_b=shift_b, shift=shift, constant=constant)
+        self.reach[node.output] = elementwise_reach(made, *reaches)
+        return made
+
+    def _concat(self, node, common):
+        inputs = tuple(self._requantised(node, name) for name in node.inputs)
+        lows, highs = zip(*(self.reach[name] for name in inputs), strict=True)
+        self.reach[node.output] = (min(lows), max(highs))
+        return fixed.Concat(**{**common, "inputs": inputs})
+
+    def _requantised(self, node, name):
+        """Return an input with the fraction of a node's output, copied if it has more bits."""
+        shift = self.fractions[name] - self.fractions[node.output]
+        if shift == 0:
+            return name
+        copy = f"{name}.{self.fractions[node.output]}"
+        while copy in self.graph.shapes:
+            copy += "_"
+        if copy not in self.copies:
+            self.copies[copy] = fixed.Tensor(copy, self.graph.shapes[name],
+                                             self.fractions[node.output])
+            made = fixed.Elementwise(copy, (name,), copy, node.layer, operation="mul", shift_a=0,
+                                     shift_b=0, shift=shift, constant=1)
+            self.nodes.append(made)
+            self.reach[copy] = elementwise_reach(made, self.reach[name], (1, 1))
+            self.notes.append(f"{node.layer}: {name!r} is copied with {shift} bits fewer behind "
+                              "the point, to be concatenated with coarser tensors")
+        return copy
+
+    def _upsample(self, node, common):
+        self.reach[node.output] = self.reach[node.inputs[0]]
+        return fixed.Upsample(**common, factors=node.factors)
+
+    def _arg_max(self, node, common):
+        self.reach[node.output] = (0, self.graph.shapes[node.inputs[0]][0] - 1)
+        return fixed.ArgMax(**common)
 
     def _reshape(self, node, common):
         self.reach[node.output] = self.reach[node.inputs[0]]

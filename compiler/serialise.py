@@ -11,18 +11,20 @@ from . import fixed
 __all__ = ["decode_graph", "encode_graph"]
 
 _CLASSES = {kind.__name__: kind for kind in
-          (fixed.Convolution, fixed.Elementwise, fixed.Lookup, fixed.Pool, fixed.Reshape)}
+          (fixed.ArgMax, fixed.Concat, fixed.Convolution, fixed.Elementwise, fixed.Lookup,
+           fixed.Pool, fixed.Reshape, fixed.Upsample)}
 
 
 def encode_graph(graph):
     """Return the JSON text and the .npz content of a graph, the same bytes for the same graph."""
-    arrays, nodes = {}, []
+    # An array that several nodes hold is written once.
+    arrays, keys, nodes = {}, {}, []
     for index, node in enumerate(graph.nodes):
         fields = {"class": type(node).__name__}
         for field in dataclasses.fields(node):
             value = getattr(node, field.name)
             if isinstance(value, np.ndarray):
-                key = f"{index}.{field.name}"
+                key = keys.setdefault(id(value), f"{index}.{field.name}")
                 # One byte order and one memory order, whatever the machine.
                 arrays[key] = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
                 value = {"array": key}
@@ -49,7 +51,8 @@ def decode_graph(text, archive):
         If the content is not what `encode_graph` writes.
     """
     content = json.loads(text)
-    with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(archive), allow_pickle=False) as archived:
+        arrays = {key: archived[key] for key in archived.files}
         nodes = tuple(_node(dict(fields), arrays) for fields in content["nodes"])
     tensors = {fields["name"]: fixed.Tensor(**_tuples(fields)) for fields in content["tensors"]}
     return fixed.FixedGraph(

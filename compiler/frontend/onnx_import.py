@@ -4,6 +4,7 @@ Every node is checked before anything is computed from it, and all parts that ar
 reported together, under the names the user gave them.
 """
 
+import itertools
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +24,6 @@ _HINTS = {
                "class is largest",
     "LogSoftmax": "end the network before it and compute it on the host; it does not change which "
                   "class is largest",
-    "ArgMax": "end the network before it and compute it on the host",
     "QuantizeLinear": "give the float model; NeuFlow quantises it from calibration data",
     "DequantizeLinear": "give the float model; NeuFlow quantises it from calibration data",
 }
@@ -75,6 +75,8 @@ class Importer:
         self.nodes, self.names, self.faults = [], set(), []
         #: Tensors of nodes that are not supported: nothing is known about what depends on them.
         self.unknown = set()
+        #: Tensors of integers, which only the user may read.
+        self.integers = set()
 
     def run(self):
         """Return the float graph.
@@ -177,13 +179,23 @@ class Importer:
         return {name for node in self.proto.node for name in node.input if name} \
             | {info.name for info in self.proto.output}
 
-    def add(self, layer, node_class, shape, maps, inputs, fields):
+    def new_tensor(self, like):
+        """Return a name for a tensor that the model does not name, after one that it does."""
+        return next(name for count in itertools.count(1)
+                    if (name := f"{like}.{count}") not in self.named and name not in self.shapes)
+
+    @cached_property
+    def named(self):
+        """Names of all tensors in the model."""
+        return self.used | {name for node in self.proto.node for name in node.output} \
+            | {info.name for info in self.proto.input}
+
+    def add(self, layer, output, node_class, shape, maps, inputs, fields):
         """Append a node of the float graph; `Layer.emit` calls it with checked shapes."""
         name, count = layer.name, 2
         while name in self.names:
             name, count = f"{layer.name}_{count}", count + 1
         self.names.add(name)
-        output = layer.outputs[0]
         self.shapes[output], self.maps[output] = shape, maps
         self.nodes.append(node_class(name=name, inputs=tuple(inputs), output=output,
                                      layer=layer.name, **fields))

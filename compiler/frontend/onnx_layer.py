@@ -11,7 +11,8 @@ __all__ = ["LARGEST_SIDE", "Layer", "maps_shape"]
 LARGEST_SIDE = 32767
 
 _TYPES = {int: onnx.AttributeProto.INT, float: onnx.AttributeProto.FLOAT,
-          str: onnx.AttributeProto.STRING, list: onnx.AttributeProto.INTS}
+          str: onnx.AttributeProto.STRING, list: onnx.AttributeProto.INTS,
+          tuple: onnx.AttributeProto.FLOATS}
 
 
 def maps_shape(shape):
@@ -31,7 +32,7 @@ class Layer:
     node : onnx.NodeProto
         The node.
     importer : Importer
-        Holds ``shapes``, ``constants`` and ``opset``; takes what `emit` makes.
+        Holds ``shapes``, ``constants``, ``integers`` and ``opset``; takes what `emit` makes.
     """
 
     def __init__(self, node, importer):
@@ -59,7 +60,10 @@ class Layer:
                                  f"{', '.join(sorted(known)) or 'none'}")
 
     def attribute(self, name, default):
-        """Return an attribute of the type of ``default``: int, float, str or list of int."""
+        """Return an attribute of the type of ``default``.
+
+        That is int, float, str, a list of int or a tuple of float.
+        """
         attribute = self.attributes.get(name)
         if attribute is None:
             return default
@@ -104,6 +108,10 @@ class Layer:
         if self.is_constant(index):
             raise self.fault(f"input {index}, {self.inputs[index]!r}, is a constant; supported is "
                              "a tensor that depends on the model's input")
+        if self.inputs[index] in self.importer.integers:
+            raise self.fault(f"input {index}, {self.inputs[index]!r}, holds the integers of an "
+                             "ArgMax; supported is an ArgMax that is an output of the network and "
+                             "that no layer reads")
         return self.importer.shapes[self.inputs[index]]
 
     def map_shape(self, supported):
@@ -163,9 +171,21 @@ class Layer:
             raise self.malformed(f"{what} are not integers")
         return [int(value) for value in values]
 
-    def emit(self, node_class, shape, inputs=None, /, **fields):
-        """Add a node of the float graph that makes output 0 with an ONNX shape."""
-        maps = maps_shape(shape)
+    def emit(self, node_class, shape, inputs=None, maps=None, /, **fields):
+        """Add a node of the float graph that makes output 0 with an ONNX shape.
+
+        ``maps`` is its (channels, rows, columns) where these are not the shape's own.
+        """
+        self._add(self.outputs[0], node_class, shape, inputs, maps, fields)
+
+    def step(self, node_class, shape, inputs, /, **fields):
+        """Add a node on the way to output 0; return the name of the tensor that it makes."""
+        output = self.importer.new_tensor(self.outputs[0])
+        self._add(output, node_class, shape, inputs, None, fields)
+        return output
+
+    def _add(self, output, node_class, shape, inputs, maps, fields):
+        maps = maps or maps_shape(shape)
         if maps is None:
             raise self.fault(f"output {self.outputs[0]!r} has shape {list(shape)}; supported are "
                              "at most (1, channels, rows, columns)")
@@ -178,5 +198,5 @@ class Layer:
         for value in fields.values():
             if isinstance(value, np.ndarray) and not np.isfinite(value).all():
                 raise self.malformed("its constants make numbers that are infinite")
-        self.importer.add(self, node_class, tuple(shape), maps,
+        self.importer.add(self, output, node_class, tuple(shape), maps,
                           self.inputs[:1] if inputs is None else inputs, fields)

@@ -6,7 +6,6 @@ import numpy as np
 
 from compiler.graph import (
     Activation,
-    Add,
     Affine,
     Conv,
     Gemm,
@@ -17,7 +16,9 @@ from compiler.graph import (
     window_outputs,
 )
 
+from .onnx_elementwise import ELEMENTWISE
 from .onnx_layer import maps_shape
+from .onnx_maps import MAPS
 from .onnx_windows import window_padding
 
 __all__ = ["OPERATORS"]
@@ -155,62 +156,6 @@ def _matmul(layer):
     _fully_connected(layer, weights.T, np.zeros(weights.shape[1]))
 
 
-def _add(layer):
-    if layer.is_constant(0) or layer.is_constant(1):
-        _with_constant(lambda value: (np.ones_like(value), value), either=True)(layer)
-        return
-    first, second = layer.shape(0), layer.shape(1)
-    if first != second:
-        raise layer.fault(f"inputs have shapes {list(first)} and {list(second)}; supported are "
-                          "tensors of one shape, or a constant a map")
-    layer.emit(Add, first, layer.inputs)
-
-
-def _with_constant(factors, *, either=False, reverse=None):
-    """Return the handler of an operator with a constant: ``factors`` gives scale and offset.
-
-    The constant is input 1; also input 0 if the operator does not mind (``either``), or with the
-    scale and offset that ``reverse`` gives.
-    """
-    def handler(layer):
-        swapped = layer.is_constant(0)
-        if not swapped and not layer.is_constant(1):
-            raise layer.fault("both inputs are computed; supported is a constant a map as input 1")
-        if swapped and not either and reverse is None:
-            raise layer.fault("input 0 is a constant; supported is a constant as input 1")
-        data, constant = (1, 0) if swapped else (0, 1)
-        shape = layer.shape(data)
-        values = layer.constant(constant, "constant")
-        value = _value_a_map(layer, values, shape)
-        if swapped and reverse is not None:
-            scale, offset = reverse(value)
-        else:
-            scale, offset = factors(value)
-        if not np.isfinite(scale).all():
-            raise layer.malformed("divides by zero")
-        layer.emit(Affine, shape, [layer.inputs[data]], scale=scale, offset=offset)
-    return handler
-
-
-def _value_a_map(layer, values, shape):
-    supported = "supported is one value, or one a map"
-    try:
-        full = np.broadcast_to(values, shape)
-    except ValueError:
-        raise layer.fault(f"a constant of shape {list(values.shape)} with a tensor of shape "
-                          f"{list(shape)}; {supported}") from None
-    full = full.reshape(maps_shape(shape))
-    if not (full == full[:, :1, :1]).all():
-        raise layer.fault(f"a constant of shape {list(values.shape)} that differs within a map; "
-                          f"{supported}")
-    return full[:, 0, 0].copy()
-
-
-def _divide(value):
-    with np.errstate(divide="ignore"):
-        return 1 / value, np.zeros_like(value)
-
-
 def _batch_norm(layer):
     layer.require("training_mode", 0, 0, "0 (inference)")
     layer.require("spatial", 1, 1, "1 (statistics a map)")
@@ -324,31 +269,32 @@ def _pad(layer):
 _WINDOW = ("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides")
 
 #: Handler and known attributes of each operator.
-OPERATORS = {
+OPERATORS = dict(sorted({
+    **ELEMENTWISE,
+    **MAPS,
     "Abs": (_activation("abs"), ()),
-    "Add": (_add, ()),
     "AveragePool": (_pool("average"), (*_WINDOW, "count_include_pad")),
     "BatchNormalization": (_batch_norm, ("epsilon", "momentum", "spatial", "training_mode")),
     "Clip": (_clip, ("max", "min")),
     "Conv": (_conv, ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")),
-    "Div": (_with_constant(_divide), ()),
     "Dropout": (_dropout, ("ratio", "seed")),
+    "Exp": (_activation("exp"), ()),
     "Flatten": (_flatten, ("axis",)),
     "Gemm": (_gemm, ("alpha", "beta", "transA", "transB")),
     "GlobalAveragePool": (_global_pool("average"), ()),
     "GlobalMaxPool": (_global_pool("max"), ()),
     "Identity": (_identity, ()),
     "LeakyRelu": (_leaky_relu, ("alpha",)),
+    "Log": (_activation("log"), ()),
     "MatMul": (_matmul, ()),
     "MaxPool": (_pool("max"), (*_WINDOW, "storage_order")),
-    "Mul": (_with_constant(lambda value: (value, np.zeros_like(value)), either=True), ()),
     "Pad": (_pad, ("mode", "pads", "value")),
+    "Reciprocal": (_activation("reciprocal"), ()),
     "Relu": (_activation("relu"), ()),
     "Reshape": (_reshape, ("allowzero",)),
     "Sigmoid": (_activation("sigmoid"), ()),
+    "Sqrt": (_activation("sqrt"), ()),
     "Squeeze": (_squeeze, ("axes",)),
-    "Sub": (_with_constant(lambda value: (np.ones_like(value), -value),
-                           reverse=lambda value: (-np.ones_like(value), value)), ()),
     "Tanh": (_activation("tanh"), ()),
     "Unsqueeze": (_unsqueeze, ("axes",)),
-}
+}.items()))

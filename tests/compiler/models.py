@@ -101,11 +101,77 @@ def layers():
     yield ("add to itself", model([node("Add", ["x", "x"], "y")], x), x)
     two = {"x": (1, 4, 9, 8), "z": (1, 4, 9, 8)}
     yield "add", model([node("Add", ["x", "z"], "y")], two), two
+    yield from elementwise()
+    yield from maps()
     yield one("flatten", "Flatten")
     yield one("flatten all", "Flatten", axis=0)
     yield one("reshape", "Reshape", {"shape": np.array([0, 8, -1, 4])})
     yield one("squeeze", "Squeeze", {"axes": np.array([2])}, (1, 4, 1, 8))
     yield one("unsqueeze", "Unsqueeze", {"axes": np.array([2, 3])}, (1, 4))
+
+
+def elementwise():
+    """Yield operators on several tensors, and functions that must have positive inputs."""
+    rng = np.random.default_rng(8)
+    shape = (1, 4, 9, 8)
+    x, two, three = (dict.fromkeys(names, shape) for names in ("x", "xz", "xzv"))
+    half, channel = {"c": np.float32(0.5)}, {"c": rng.normal(size=(4, 1, 1))}
+    for op in ("Add", "Sub", "Mul", "Max", "Min"):
+        yield f"{op} of two", model([node(op, ["x", "z"], "y")], two), two
+    for op in ("Max", "Min", "Sum", "Mean"):
+        yield f"{op} of three", model([node(op, ["x", "z", "v"], "y")], three), three
+        yield f"{op} of one", model([node(op, ["x"], "y")], x), x
+        yield (f"{op} of two and a constant",
+               model([node(op, ["x", "c", "z"], "y")], two, constants=half), two)
+    yield "mean with a constant", model([node("Mean", ["c", "x"], "y")], x, constants=channel), x
+    yield "square", model([node("Mul", ["x", "x"], "y")], x), x
+    yield "neg", model([node("Neg", ["x"], "y")], x), x
+    for op in ("Max", "Min"):
+        yield f"{op} constant", model([node(op, ["x", "c"], "y")], x, constants=half), x
+        yield f"{op} beyond", model([node(op, ["x", "c"], "y")], x,
+                                    constants={"c": np.float32(-3)}), x
+    # Inputs in 0.1 to 2.1.
+    nodes, offset = [node("Add", ["x", "a"], "p")], {"a": np.float32(1.1)}
+
+    def positive(label, op, inputs, shapes=x, constants=None):
+        return label, model([*nodes, node(op, inputs, "y", "layer")], shapes,
+                            constants={**offset, **(constants or {})}), shapes
+
+    for op in ("Sqrt", "Exp", "Log", "Reciprocal"):
+        yield positive(op, op, ["p"])
+    yield positive("div", "Div", ["z", "p"], two)
+    yield positive("div by itself", "Div", ["p", "p"])
+    yield positive("div of a constant", "Div", ["c", "p"], x, channel)
+    for power in (2, 1, 0.5, -1):
+        yield positive(f"power {power}", "Pow", ["p", "c"], x, {"c": np.float32(power)})
+
+
+def maps():
+    """Yield concatenations and enlargements."""
+    one, two = {"x": (1, 4, 3, 5)}, {"x": (1, 4, 3, 5), "z": (1, 2, 3, 5)}
+    nodes = [node("Tanh", ["x"], "t"), node("Concat", ["t", "z", "x", "t"], "y", axis=1)]
+    yield "concat", model(nodes, two), two
+    yield "concat of one", model([node("Concat", ["x"], "y", axis=-3)], one), one
+    vectors = {"x": (1, 4), "z": (1, 7)}
+    yield "concat vectors", model([node("Concat", ["x", "z"], "y", axis=-1)], vectors), vectors
+
+    def resize(label, inputs, constants, opset=17, op="Resize", **attributes):
+        attributes = {"mode": "nearest", **attributes}
+        return label, model([node(op, ["x", *inputs], "y", "layer", **attributes)], one,
+                            constants=constants, opset=opset), one
+
+    scales = {"s": np.array([1, 1, 2, 3], np.float32)}
+    for where in ("half_pixel", "pytorch_half_pixel"):
+        yield resize(f"resize {where}", ["", "s"], scales, coordinate_transformation_mode=where)
+    yield resize("resize", ["", "s"], scales)
+    yield resize("resize asymmetric", ["", "s"], scales, nearest_mode="floor",
+                 coordinate_transformation_mode="asymmetric", cubic_coeff_a=-0.75)
+    yield resize("resize to a size", ["r", "e", "n"], {
+        "r": np.zeros(0), "e": np.zeros(0), "n": np.array([1, 4, 12, 5])})
+    yield resize("resize by one", ["", "s"], {"s": np.ones(4)})
+    yield resize("resize old", ["s"], scales, opset=10)
+    yield resize("upsample", ["s"], scales, opset=9, op="Upsample")
+    yield resize("upsample oldest", [], None, opset=8, op="Upsample", scales=[1.0, 1.0, 4.0, 1.0])
 
 
 def network(seed=0):

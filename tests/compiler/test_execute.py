@@ -3,7 +3,16 @@ import pytest
 
 from compiler.execute import execute
 from compiler.frontend.onnx_import import import_onnx
-from compiler.graph import Activation, Add, Conv, Pool, Reshape
+from compiler.graph import (
+    Activation,
+    ArgMax,
+    Concat,
+    Conv,
+    Elementwise,
+    Pool,
+    Reshape,
+    Upsample,
+)
 from compiler.pipeline import simplify
 from tests.compiler.models import layers, network, random_inputs, run_onnx
 
@@ -13,7 +22,8 @@ LAYERS = list(layers())
 def check(proto, shapes, samples=2):
     graph = import_onnx(proto)
     simple = simplify(graph)
-    assert {type(node) for node in simple.nodes} <= {Activation, Add, Conv, Pool, Reshape}
+    assert {type(node) for node in simple.nodes} <= {
+        Activation, ArgMax, Concat, Conv, Elementwise, Pool, Reshape, Upsample}
     inputs = random_inputs(shapes, seed=3, samples=samples)
     batch = {name: values.reshape(-1, *graph.shapes[name]) for name, values in inputs.items()}
     first, second = execute(graph, batch), execute(simple, batch)

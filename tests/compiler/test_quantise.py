@@ -49,14 +49,34 @@ def check_legal(graph, summary):
             sums = np.abs(node_.weights.astype(np.int64)).sum((1, 2, 3))
             assert (np.abs(node_.bias) + sums * reach[node_.inputs[0]]).max() < ACCUMULATOR_LIMIT
         elif isinstance(node_, fixed.Elementwise):
-            assert 0 <= min(node_.shift_a, node_.shift_b, node_.shift)
-            assert max(node_.shift_a, node_.shift_b) <= 15 and node_.shift <= 31
-            first, second = (graph.tensors[name].fraction for name in node_.inputs)
-            assert first + node_.shift_a == second + node_.shift_b \
-                == graph.tensors[node_.output].fraction + node_.shift
-        elif isinstance(node_, (fixed.Pool, fixed.Reshape)):
+            check_operator(node_, graph)
+        elif isinstance(node_, fixed.Concat):
+            assert {graph.tensors[name].fraction for name in node_.inputs} \
+                == {graph.tensors[node_.output].fraction}
+        elif isinstance(node_, fixed.ArgMax):
+            assert graph.tensors[node_.output].fraction == 0
+        elif isinstance(node_, (fixed.Pool, fixed.Reshape, fixed.Upsample)):
             assert graph.tensors[node_.inputs[0]].fraction == graph.tensors[node_.output].fraction
     check_reach(graph, summary)
+
+
+def check_operator(node_, graph):
+    assert 0 <= min(node_.shift_a, node_.shift_b, node_.shift)
+    assert max(node_.shift_a, node_.shift_b) <= 15
+    assert node_.shift <= (15 if node_.operation == "div" else 31)
+    first, *second = (graph.tensors[name].fraction for name in node_.inputs)
+    result = graph.tensors[node_.output].fraction
+    if node_.constant is not None:
+        assert not second and -32768 <= node_.constant <= 32767
+        # The constant of a product is a power of two in the output's format.
+        assert (node_.constant == 1 and first - node_.shift == result) \
+            if node_.operation == "mul" else first == result
+    elif node_.operation == "mul":
+        assert first + second[0] - node_.shift == result
+    elif node_.operation == "div":
+        assert first + node_.shift - second[0] == result
+    else:
+        assert first + node_.shift_a == second[0] + node_.shift_b == result + node_.shift
 
 
 def check_reach(graph, summary):
