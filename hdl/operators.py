@@ -114,7 +114,6 @@ class Operator(wiring.Component):
     def _calculate(self, m, fire, a, b):
         """Return valid, result and whether it was clipped, for everything but division."""
         number, last = self._count(m, fire)
-        first = number == 1
 
         # Sum, difference and comparison: shift, then one adder.
         shifted_a = Signal(signed(31), reset_less=True)
@@ -134,16 +133,17 @@ class Operator(wiring.Component):
         product = Signal(signed(32), reset_less=True)
         products = Signal(signed(48), reset_less=True)
         m.d.sync += product.eq(a * b)
-        anew, add = self._later(m, first, 2), self._later(m, fire, 2)
+        anew, add = self._later(m, number == 1, 2), self._later(m, fire, 2)
         with m.If(add):
             m.d.sync += products.eq(Mux(anew, 0, products) + product)
 
         # Inverted numbers compare the other way round; the first of equals stays.
         extreme, place = Signal(signed(16), reset_less=True), Signal(16, reset_less=True)
         invert = self._is("reduce_max", "reduce_argmax").replicate(16)
-        better = (a ^ invert).as_signed() < (extreme ^ invert).as_signed()
-        with m.If(self._later(m, fire, 1) & (self._later(m, first, 1) | better)):
-            m.d.sync += [extreme.eq(a), place.eq(self._later(m, number, 1) - 1)]
+        better = (a ^ invert)[:16].as_signed() < (extreme ^ invert)[:16].as_signed()
+        number_then = self._later(m, number, 1)
+        with m.If(self._later(m, fire, 1) & ((number_then == 1) | better)):
+            m.d.sync += [extreme.eq(a), place.eq(number_then - 1)]
         extreme_then, place_then = self._later(m, extreme, 1), self._later(m, place, 1)
 
         value = Signal(signed(48), reset_less=True)
