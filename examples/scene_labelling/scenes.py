@@ -1,7 +1,7 @@
 """Synthetic outdoor scenes with a class for every pixel.
 
 Sky, mountains, buildings, trees, grass, water, roads and things in front of them, drawn with NumPy
-in plausible layouts. A scene depends on its number alone and is the same on every machine.
+in plausible layouts. A scene depends on its number alone.
 """
 
 from typing import NamedTuple

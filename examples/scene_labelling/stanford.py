@@ -34,7 +34,7 @@ def fit(image, resample):
         uint8, 240 x 320 (x 3 for RGB).
     """
     width = min(image.width, image.height * scenes.WIDTH / scenes.HEIGHT)
-    height = width * scenes.HEIGHT / scenes.WIDTH
+    height = min(image.height, image.width * scenes.HEIGHT / scenes.WIDTH)
     left, top = (image.width - width) / 2, (image.height - height) / 2
     return np.asarray(image.resize((scenes.WIDTH, scenes.HEIGHT), resample,
                                    box=(left, top, left + width, top + height)))
