@@ -76,16 +76,19 @@ def job_cycles(job, target):
 
 
 def _job_traffic(job, target):
-    assignment, frames = job.assignment, job.frames
+    assignment, frames, stride = job.assignment, job.frames, job.work.stride
     wide = target.data_width // 16
-    stride = job.work.stride[1]
-    span = (frames.x.data - 1) * stride + 1
-    rows = assignment.passes * job.entry_count * assignment.interleave * frames.y.data
+    runs = assignment.passes * job.entry_count * assignment.interleave * frames.y.data
+    samples = frames.x.data
+    if stride == (1, 1) and samples == job.work.size[1]:
+        # Rows that follow each other without a gap are one run a frame.
+        runs, samples = runs // frames.y.data, samples * frames.y.data
     # A stride beyond a beat leaves beats out: every sample is a burst.
-    beats = frames.x.data if stride > wide else -(-span // wide) + 1
-    bursts = frames.x.data if stride > wide else -(-frames.x.data // GATHERED)
+    alone = stride[1] > wide
+    beats = samples if alone else -(-((samples - 1) * stride[1] + 1) // wide) + 1
+    bursts = samples if alone else -(-samples // GATHERED)
     weights = assignment.passes * job.pass_weights // wide
-    return Traffic(rows * beats + weights, rows * bursts,
+    return Traffic(runs * beats + weights, runs * bursts,
                    assignment.maps * job.rows[1] * job.columns[1])
 
 

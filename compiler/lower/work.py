@@ -56,12 +56,6 @@ class Work:
         """Return how many convolution outputs ``outputs`` windows span along ``axis``."""
         return (outputs - 1) * self.step[axis] + self.window[axis]
 
-    @property
-    def macs(self):
-        """Useful multiply-accumulates: kernel taps inside the map are not told from padding."""
-        rows, columns = (self.computed(axis, self.outputs[axis]) for axis in (0, 1))
-        return self.maps * rows * columns * self.inputs * self.kernel[0] * self.kernel[1]
-
 
 def work_of(stage, graph):
     """Return the `Work` of a convolution stage.
