@@ -107,6 +107,14 @@ class _Builder:
                          shift_a=self.rng.randrange(4), shift_b=self.rng.randrange(4),
                          shift=self.rng.randrange(4))
 
+    def constant(self, source):
+        operation = self.rng.choice(("add", "sub", "max", "min", "mul", "div"))
+        aligned = operation not in ("mul", "div")
+        shifts = [self.rng.randrange(4) if aligned else 0 for _ in range(2)]
+        return self.node(Elementwise, [source], self.tensors[source].shape, operation=operation,
+                         shift_a=shifts[0], shift_b=shifts[1], shift=self.rng.randrange(8),
+                         constant=self.rng.randint(-32768, 32767))
+
     def graph(self, output):
         return FixedGraph(tuple(self.nodes), self.tensors, tuple(self.inputs), (output,),
                           {name: (1, *self.tensors[name].shape) for name in self.inputs},
@@ -210,7 +218,7 @@ def random_layer(seed, *, shape=None, most_size=17, most_maps=6):
     seed : int
         Same seed, same layer.
     shape : str or None
-        One of `SHAPES`; drawn from the seed when None.
+        One of `SHAPES`, or "constant"; drawn from `SHAPES` by the seed when None.
     most_size, most_maps : int
         About the largest rows, columns and maps.
     """
@@ -226,6 +234,8 @@ def random_layer(seed, *, shape=None, most_size=17, most_maps=6):
         value = build.pool(build.input(source), *_window(rng, size, rng.random() < 0.7))
     elif shape == "lookup":
         value = build.lookup(build.input(source))
+    elif shape == "constant":
+        value = build.lookup(build.constant(build.input(source)))
     elif shape.startswith("add"):
         value = build.add(build.input(source), build.input(source))
         if shape == "add_lookup":

@@ -61,6 +61,11 @@ def _linear(shape):
 
 def lookup_streams(stage, graph, target, addresses):
     """Return batches of streams of a Lookup: each DMA port takes some of the maps."""
+    return _sample_streams(stage, graph, target, addresses, None)
+
+
+def _sample_streams(stage, graph, target, addresses, values):
+    """Return streams of a head that takes sample by sample; ``values`` are operator 0's."""
     source, result = addresses
     channels, rows, columns = graph.tensors[stage.output].shape
     batch = []
@@ -69,7 +74,7 @@ def lookup_streams(stage, graph, target, addresses):
         offset, shape = first * rows * columns, (count, rows, columns)
         _set_read(circuit, node, _read(_linear(shape), [source + offset]))
         circuit.set(node, "write", {"enable": 1, "base": result + offset} | loops(*_linear(shape)))
-        chain(circuit, target.dma_tiles[port], "dma", stage.nodes, {})
+        chain(circuit, target.dma_tiles[port], "dma", stage.nodes, {}, values)
         size = count * rows * columns
         batch.append(Stream(circuit, size, _linear_traffic(size, 1, target)))
     return [batch]
@@ -163,6 +168,8 @@ def _pool_stream(stage, shapes, target, addresses, port, job):
 def elementwise_streams(stage, graph, target, addresses):
     """Return batches of streams of an Elementwise: each pair of DMA tiles takes some maps.
 
+    With a constant there is one tensor to read, and each DMA port takes some maps.
+
     Raises
     ------
     CompileError
@@ -171,6 +178,8 @@ def elementwise_streams(stage, graph, target, addresses):
     node = stage.head
     if node.operation not in OPERATIONS[:OPERATIONS.index("reduce_sum")]:
         raise CompileError(f"{node.layer}: the operators do not know {node.operation!r}")
+    if node.constant is not None:
+        return _sample_streams(stage, graph, target, addresses, _operator_values(node))
     pairs = port_pairs(target)
     if not pairs:
         raise CompileError(f"{node.layer}: target {target.name} has no two DMA ports on "
@@ -182,6 +191,14 @@ def elementwise_streams(stage, graph, target, addresses):
              for pair, (first, count) in zip(pairs.items(), parts, strict=False)]]
 
 
+def _operator_values(node):
+    values = {"operation": OPERATIONS.index(node.operation), "shift_a": node.shift_a,
+              "shift_b": node.shift_b, "shift": node.shift}
+    if node.constant is not None:
+        values |= {"constant_enable": 1, "constant": node.constant}
+    return values
+
+
 def _pair_stream(stage, target, addresses, pair, offset, shape):
     head = stage.head
     tile, (other, direction) = pair
@@ -191,9 +208,7 @@ def _pair_stream(stage, target, addresses, pair, offset, shape):
         _set_read(circuit, node, _read(_linear(shape), [address + offset]))
     circuit.set(first, "write", {
         "enable": 1, "base": addresses[2] + offset} | loops(*_linear(shape)))
-    circuit.set(tile, "op0", {
-        "operation": OPERATIONS.index(head.operation), "shift_a": head.shift_a,
-        "shift_b": head.shift_b, "shift": head.shift})
+    circuit.set(tile, "op0", _operator_values(head))
     route(circuit, other, {OPPOSITE[direction]: "dma"})
     chain(circuit, tile, "op0", stage.posts, {"op0_a": "dma", "op0_b": direction})
     size = shape[0] * shape[1] * shape[2]

@@ -35,7 +35,7 @@ def test_random_layers_on_tiny(seed):
         _compare(seed + offset, TINY)
 
 
-@pytest.mark.parametrize("shape", sorted(set(SHAPES)))
+@pytest.mark.parametrize("shape", sorted({*SHAPES, "constant"}))
 def test_every_shape_of_layer(shape):
     for seed in range(1000, 1008):
         _compare(seed, TINY, shape)
