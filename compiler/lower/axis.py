@@ -35,6 +35,10 @@ class Piece:
     lead: int
     extent: int
 
+    def kernel_slice(self, stride):
+        """Return where its taps stand in the kernel."""
+        return slice(self.first, self.first + (self.taps - 1) * stride + 1, stride)
+
 
 @dataclass(frozen=True)
 class Axis:

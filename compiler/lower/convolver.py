@@ -4,9 +4,9 @@ from hdl.registers import RELATIONS
 
 from ..fixed import Pool
 from .circuit import Circuit, loops
-from .job import walk_of
 from .placement import OPPOSITE, partners
 from .posts import chain, reduction
+from .sparse import SparseJob
 
 __all__ = ["convolver_circuit", "convolver_report"]
 
@@ -17,16 +17,17 @@ def _relation(position, padding):
     return RELATIONS.index("less" if position < padding else "greater")
 
 
-def _mac_values(job, macs):
+def _mac_values(job, target):
     """Return bus and masks of each MAC; those without a tap keep zero weights."""
     frames = job.frames
     rows, columns = frames.kernel
-    bus, column, row = [0] * macs, [0] * macs, [0] * macs
+    bus, column, row = ([0] * target.macs for _ in range(3))
     for lane in range(job.assignment.lanes):
+        first = target.kernel_rows * (lane % job.input_streams)
         for tap in range(rows * columns):
             r, c = divmod(tap, columns)
             mac = lane * job.lane_length + tap
-            bus[mac] = rows - 1 - r
+            bus[mac] = first + rows - 1 - r
             column[mac] = _relation(c, frames.x.pad)
             row[mac] = _relation(r, frames.y.pad)
     return {"bus": bus, "column": column, "row": row}
@@ -42,6 +43,7 @@ def _convolver_values(job):
     return {
         "enable": 1, "passes": assignment.passes, "entries": job.entry_count,
         "interleave": assignment.interleave, "lanes": assignment.lanes,
+        "two_streams": int(job.input_streams == 2),
         "frame_width": frames.width, "frame_height": frames.height,
         "data_width": frames.x.data, "data_height": frames.y.data,
         "line_delay": delay if rows > 1 else 0,
@@ -51,15 +53,7 @@ def _convolver_values(job):
         "kind_width": extent_x, "kind_height": extent_y,
         "drain_count": (work.window[1], work.window[0], job.columns[1], job.rows[1]),
         "drain_stride": (1, width, work.step[1], work.step[0] * width),
-    } | _drain_lanes(job)
-
-
-def _drain_lanes(job):
-    if job.streams == 1:
-        lanes, last = job.drain_lanes
-        return {"drain_lanes": (lanes, 0), "drain_last_lanes": (last, 0)}
-    halves = job.assignment.halves
-    return {"drain_first": (0, halves[0]), "drain_lanes": halves, "drain_last_lanes": halves}
+    } | job.drain_registers()
 
 
 def _read_values(job, walk, base):
@@ -94,6 +88,26 @@ def _write_values(job, base, lanes=None):
     return {"enable": 1, "base": base} | loops(*order, (assignment.passes, by_pass * plane))
 
 
+def _writes(job, base):
+    """Return (registers, table) of the write channel behind each drain stream."""
+    if isinstance(job, SparseJob):
+        return [_sparse_write(job, base, lane) for lane in range(job.assignment.lanes)]
+    if job.streams == 1:
+        return [(_write_values(job, base), ())]
+    first, second = job.assignment.halves
+    return [(_write_values(job, base, (0, first)), ()),
+            (_write_values(job, base, (first, second)), ())]
+
+
+def _sparse_write(job, base, lane):
+    """Return registers and table for the maps of one lane, which stand anywhere."""
+    rows, columns = job.work.outputs
+    base += job.rows[0] * columns + job.columns[0]
+    table = [number * rows * columns for number in job.assignment.maps_of(lane)]
+    return {"enable": 1, "base": base, "entries": len(table)} | loops(
+        (job.columns[1], 1), (job.rows[1], columns)), table
+
+
 def convolver_circuit(job, stage, tile, target, addresses):
     """Return the circuit of ``job`` on the convolver of ``tile`` and perhaps its partner.
 
@@ -111,32 +125,37 @@ def convolver_circuit(job, stage, tile, target, addresses):
         Sample addresses of input, output and weight stream.
     """
     source, result, weights = addresses
-    port = target.tiles + target.port_of_tile(tile)
+    other, direction = partners(target).get(tile, (None, None))
+    tiles = (tile, other)
+    ports = [target.tiles + target.port_of_tile(name) for name in tiles if name is not None]
     circuit = Circuit()
-    registers, table = _read_values(job, walk_of(job, target), source)
-    circuit.set(port, "read", registers)
-    circuit.set(port, "read_table", table)
-    circuit.set(port, "weights", {
+    for port, walk in zip(ports, job.walks(target), strict=False):
+        registers, table = _read_values(job, walk, source)
+        circuit.set(port, "read", registers)
+        circuit.set(port, "read_table", table)
+    for port, (registers, table) in zip(ports, _writes(job, result), strict=False):
+        circuit.set(port, "write", registers)
+        if table:
+            circuit.set(port, "write_table", table)
+    circuit.set(ports[0], "weights", {
         "enable": 1, "base": weights, "length": job.assignment.passes * job.pass_weights,
         "repeat": 1})
     circuit.set(tile, "convolver", _convolver_values(job))
-    circuit.set(tile, "mac", _mac_values(job, target.macs))
+    circuit.set(tile, "mac", _mac_values(job, target))
+
     pool = stage.post(Pool)
     reduce = None
     if pool is not None:
         taken = pool.window[0] * pool.window[1]
         reduce = reduction(pool.kind, taken, taken)
-    if job.streams == 1:
-        circuit.set(port, "write", _write_values(job, result))
-        chain(circuit, tile, "conv0", stage.posts, {"conv_a": "dma"}, reduce)
-        return circuit
-    other, direction = partners(target)[tile]
-    first, second = job.assignment.halves
-    circuit.set(port, "write", _write_values(job, result, (0, first)))
-    circuit.set(target.tiles + target.port_of_tile(other), "write",
-                _write_values(job, result, (first, second)))
-    chain(circuit, tile, "conv0", stage.posts, {"conv_a": "dma", direction: "conv1"}, reduce)
-    chain(circuit, other, OPPOSITE[direction], stage.posts, {}, reduce)
+    own, partner = {"conv_a": "dma"}, {}
+    if job.input_streams == 2:
+        own["conv_b"], partner[OPPOSITE[direction]] = direction, "dma"
+    if job.streams == 2:
+        own[direction] = "conv1"
+    chain(circuit, tile, "conv0", stage.posts, own, reduce)
+    if job.streams == 2:
+        chain(circuit, other, OPPOSITE[direction], stage.posts, partner, reduce)
     return circuit
 
 

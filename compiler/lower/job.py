@@ -99,6 +99,55 @@ class Job:
         kernel = self.work.kernel[0] * self.work.kernel[1]
         return self.assignment.maps * self.work.inputs * kernel * rows * columns
 
+    @property
+    def input_streams(self):
+        """Input streams in use; the second one comes through the partner tile."""
+        return 1
+
+    def drain_registers(self):
+        """Return the convolver's registers that say which lanes each drain stream takes."""
+        if self.streams == 1:
+            lanes, last = self.drain_lanes
+            return {"drain_lanes": (lanes, 0), "drain_last_lanes": (last, 0)}
+        halves = self.assignment.halves
+        return {"drain_first": (0, halves[0]), "drain_lanes": halves, "drain_last_lanes": halves}
+
+    def walks(self, target):
+        """Return the `Walk` of each input stream.
+
+        Raises
+        ------
+        Infeasible
+            If a table is too short.
+        """
+        return [walk_of(self, target)]
+
+    def kernels(self, weights, index):
+        """Return the weights of each frame, zeros behind the taps.
+
+        Parameters
+        ----------
+        weights : array
+            All kernels of the layer.
+        index : array of (passes, groups, lanes)
+            Output maps; the number of maps stands for none.
+
+        Returns
+        -------
+        array of (passes, entries, groups, lanes, MACs of a lane)
+        """
+        work, (rows, columns) = self.work, self.frames.kernel
+        weights = weights.reshape(work.maps, work.inputs, *work.kernel)
+        made = np.zeros((work.maps + 1, len(self.entries), self.lane_length), "<i2")
+        for entry, (source, y, x) in enumerate(self.entries):
+            if y is None:
+                continue
+            piece = np.zeros((work.maps, rows, columns), "<i2")
+            piece[:, :y.taps, :x.taps] = weights[
+                :, source, y.kernel_slice(work.stride[0]), x.kernel_slice(work.stride[1])]
+            made[:-1, entry, :rows * columns] = piece.reshape(work.maps, -1)
+        return made[index].transpose(0, 3, 1, 2, 4)
+
 
 @dataclass(frozen=True)
 class Walk:

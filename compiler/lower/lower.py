@@ -80,7 +80,7 @@ class _Lowering:
         work = work_of(stage, self.graph)
         return [
             _Batch(jobs, [self.pool.add(weight_stream(job, stage.head)) for job in jobs])
-            for jobs in plan_jobs(work, self.target)]
+            for jobs in plan_jobs(work, stage.head.weights, self.target)]
 
     def address(self, name, layout):
         """Return the sample address of a tensor."""

@@ -9,9 +9,10 @@ from ..errors import CompileError
 from .assign import assign_maps
 from .axis import plan_axis, split_evenly
 from .frames import Infeasible, plan_frames
-from .job import Job, walk_of
+from .job import Job
 from .placement import partners
 from .predict import STEP_GAP, batch_cycles, job_cycles
+from .sparse import connections, plan_sparse_jobs
 
 __all__ = ["plan_jobs"]
 
@@ -25,13 +26,15 @@ MOST_PASSES = (1 << 16) - 1
 MOST_WEIGHTS = (1 << 24) - 1
 
 
-def plan_jobs(work, target):
+def plan_jobs(work, weights, target):
     """Return the jobs of a convolution, in batches that run together, one job a convolver.
 
     Parameters
     ----------
     work : Work
         The layer.
+    weights : array
+        Its kernels; those that are all zero are left out where that saves cycles.
     target : Target
         The machine.
 
@@ -45,6 +48,23 @@ def plan_jobs(work, target):
         If no way to cut the layer fits the machine; the message gives the limit of the last
         way tried.
     """
+    sparse = None
+    table = connections(work, weights)
+    if sum(map(len, table)) < work.maps * work.inputs * work.groups:
+        sparse = plan_sparse_jobs(
+            work, table, lambda length: _kernels(work, length, target.kernel_rows), target)
+    try:
+        batches = _plan_dense(work, target)
+    except CompileError:
+        if sparse is None:
+            raise
+        return sparse[1]
+    cycles = sum(STEP_GAP + batch_cycles(jobs, target) for jobs in batches)
+    return sparse[1] if sparse is not None and sparse[0] < cycles else batches
+
+
+def _plan_dense(work, target):
+    """Return the jobs of the cheapest way in which lanes share their input maps."""
     ways, reasons = [], []
     for lanes in range(1, min(target.banks, work.maps_per_group) + 1):
         for kernel in _kernels(work, target.lane_length(lanes), target.kernel_rows):
@@ -175,7 +195,7 @@ def _build(work, lanes, kernel, interleave, blocks, parts, target):
         for part in split_evenly(_units(work), parts):
             made = _part_jobs(work, lanes, kernel, interleave, row, column, part, target)
             for job in made:
-                walk_of(job, target)
+                job.walks(target)
             jobs += made
     # Long jobs run with long ones: a step lasts as long as its longest job.
     if len(target.convolvers) > 1:
