@@ -115,9 +115,14 @@ class Convolver(wiring.Component):
 
         for port, name, child in ((self.a, "a", frames.a), (self.b, "b", frames.b),
                                   (self.weights, "weights", loader.i)):
-            buffer = m.submodules[f"{name}_buffer"] = SkidBuffer(signed(16))
-            m.d.comb += buffer.clear.eq(self.start | ~running)
-            wiring.connect(m, wiring.flipped(port), buffer.i)
+            buffer = add(f"{name}_buffer", SkidBuffer(signed(16)))
+            # Not through its `clear`: `start` would run on into the logic behind.
+            m.d.comb += [
+                buffer.clear.eq(~running),
+                buffer.i.payload.eq(port.payload),
+                buffer.i.valid.eq(port.valid),
+                port.ready.eq(buffer.i.ready & ~self.start),
+            ]
             wiring.connect(m, buffer.o, child)
         wiring.connect(m, frames.o, samples.i)
         wiring.connect(m, sequencer.o, words.i)
@@ -202,16 +207,15 @@ class Convolver(wiring.Component):
         empty, saturated = [], []
         for index, port in enumerate((self.drain0, self.drain1)):
             addresses = add(f"drain{index}", DrainAddresses(self.target, index))
-            fifo = m.submodules[f"fifo{index}"] = StreamFifo(word, _DRAIN_WORDS)
-            requantise = m.submodules[f"requantise{index}"] = Requantise(
-                self.target.accumulator_width)
+            fifo = add(f"fifo{index}", StreamFifo(word, _DRAIN_WORDS))
+            requantise = add(f"requantise{index}", Requantise(self.target.accumulator_width))
             m.d.comb += [
                 addresses.config.eq(config), addresses.go.eq(control.go),
                 addresses.last_pass.eq(control.last_pass),
                 control.active[index].eq(addresses.active),
                 accumulators.read[index].eq(addresses.read),
                 parameters.drain_index[index].eq(addresses.index),
-                fifo.clear.eq(self.start), requantise.clear.eq(self.start),
+                requantise.clear.eq(self.start),
                 fifo.i.p.value.eq(accumulators.drained[index]),
             ]
             # The word comes 5 cycles after its address, the shift 1.

@@ -93,14 +93,18 @@ class Sequencer(wiring.Component):
                 m.d.sync += [word.context.eq(next_context), next_context.eq(next_context + 1)]
 
         contexts = Signal(range(target.contexts + 1))  # complete, not begun by the head
-        blocked = Signal()
+        loaded, blocked = Signal(), Signal()  # `loaded`: at least one
+        taken = valid & moves & word.frame_start
         m.d.comb += [
-            blocked.eq(word.frame_start & (contexts == 0)),
+            blocked.eq(word.frame_start & ~loaded),
             self.waiting.eq(valid & blocked),
             self.o.valid.eq(valid & ~blocked),
             self.o.payload.eq(word),
             moves.eq(self.o.ready & ~blocked),
         ]
-        m.d.sync += contexts.eq(contexts + self.loaded - (valid & moves & word.frame_start))
+        m.d.sync += [
+            contexts.eq(contexts + self.loaded - taken),
+            loaded.eq((contexts > 1) | ((contexts == 1) & ~taken)),
+        ]
 
         return m

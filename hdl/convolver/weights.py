@@ -89,19 +89,22 @@ class WeightLoader(wiring.Component):
         entries = Signal.like(config.entries, reset_less=True)  # of the pass, counted down
         frames = Signal.like(config.interleave, reset_less=True)  # of the entry, counted down
 
-        # Room is taken when the first word comes, and counted in registers.
+        # Room is taken when the first word comes. Whether there is more is known a cycle later.
         contexts = Signal(range(target.contexts + 1), init=target.contexts)
         biases = Signal(range(BIAS_PASSES + 1), init=BIAS_PASSES)
         shifts = Signal(range(SHIFT_PASSES + 1), init=SHIFT_PASSES)
         inside = Signal()  # the first word of the context, or of the parameters, has been taken
         fire = Signal()
-        room = Mux(state == _State.CONTEXT, contexts.any(), biases.any() & shifts.any())
+        context_room, pass_room = Signal(), Signal()
+        room = Mux(state == _State.CONTEXT, context_room, pass_room)
         m.d.comb += [
             self.i.ready.eq((state != _State.OFF) & (inside | room)),
             fire.eq(self.i.valid & self.i.ready),
         ]
         first = fire & ~inside
         m.d.sync += [
+            context_room.eq(contexts.any() & ~first),
+            pass_room.eq(biases.any() & shifts.any() & ~first),
             contexts.eq(contexts + self.context_free - (first & (state == _State.CONTEXT))),
             biases.eq(biases + self.biases_free - (first & (state == _State.PARAMETERS))),
             shifts.eq(shifts + self.shifts_free - (first & (state == _State.PARAMETERS))),
