@@ -34,7 +34,7 @@ def _mac_values(job, target):
 
 
 def _convolver_values(job):
-    frames, assignment, work = job.frames, job.assignment, job.work
+    frames, assignment = job.frames, job.assignment
     rows, columns = frames.kernel
     delay = frames.width - columns
     head_start = (rows - 1) * delay - frames.y.pad * frames.width - frames.x.pad
@@ -51,9 +51,19 @@ def _convolver_values(job):
         "out_width": width, "out_height": height, "out_size": width * height,
         "kinds": len(frames.kinds), "kind_x": lead_x, "kind_y": lead_y,
         "kind_width": extent_x, "kind_height": extent_y,
-        "drain_count": (work.window[1], work.window[0], job.columns[1], job.rows[1]),
-        "drain_stride": (1, width, work.step[1], work.step[0] * width),
-    } | job.drain_registers()
+    } | _drain_order(job, width) | job.drain_registers()
+
+
+def _drain_order(job, width):
+    work = job.work
+    if work.repeat != (1, 1):
+        order = ((work.repeat[1], 0), (job.columns[1], 1), (work.repeat[0], 0),
+                 (job.rows[1], width))
+    else:
+        order = ((work.window[1], 1), (work.window[0], width), (job.columns[1], work.step[1]),
+                 (job.rows[1], work.step[0] * width))
+    counts, strides = zip(*order, strict=True)
+    return {"drain_count": counts, "drain_stride": strides}
 
 
 def _read_values(job, walk, base):
@@ -69,11 +79,11 @@ def _read_values(job, walk, base):
 def _write_values(job, base, lanes=None):
     """Return registers of a write channel for all maps, or those of ``lanes`` (first, count)."""
     work, assignment = job.work, job.assignment
-    rows, columns = work.outputs
+    rows, columns = work.written
     plane = rows * columns
     by_pass, by_lane, by_group = assignment.steps
-    base += assignment.first * plane + job.rows[0] * columns + job.columns[0]
-    block = [(job.columns[1], 1), (job.rows[1], columns)]
+    base += assignment.first * plane + job.corner
+    block = [(job.written[1], 1), (job.written[0], columns)]
     if by_group == 1 and lanes is None:
         # Groups, lanes and passes make consecutive maps.
         return {"enable": 1, "base": base} | loops(*block, (assignment.maps, plane))
@@ -83,7 +93,7 @@ def _write_values(job, base, lanes=None):
         order = [*block, (count * assignment.interleave, plane)]
     else:
         # Blocks are whole rows then, so that a block's outputs follow each other.
-        order = [(job.rows[1] * job.columns[1], 1), (assignment.interleave, by_group * plane),
+        order = [(job.written[0] * job.written[1], 1), (assignment.interleave, by_group * plane),
                  (count, by_lane * plane)]
     return {"enable": 1, "base": base} | loops(*order, (assignment.passes, by_pass * plane))
 
@@ -101,11 +111,10 @@ def _writes(job, base):
 
 def _sparse_write(job, base, lane):
     """Return registers and table for the maps of one lane, which stand anywhere."""
-    rows, columns = job.work.outputs
-    base += job.rows[0] * columns + job.columns[0]
+    rows, columns = job.work.written
     table = [number * rows * columns for number in job.assignment.maps_of(lane)]
-    return {"enable": 1, "base": base, "entries": len(table)} | loops(
-        (job.columns[1], 1), (job.rows[1], columns)), table
+    return {"enable": 1, "base": base + job.corner, "entries": len(table)} | loops(
+        (job.written[1], 1), (job.written[0], columns)), table
 
 
 def convolver_circuit(job, stage, tile, target, addresses):

@@ -71,7 +71,20 @@ class Job:
     def drain_words(self):
         """Words drained for one map of the block."""
         window = self.work.window
-        return self.rows[1] * self.columns[1] * window[0] * window[1]
+        return self.written[0] * self.written[1] * window[0] * window[1]
+
+    @property
+    def written(self):
+        """Rows and columns that one map of the block writes."""
+        repeat = self.work.repeat
+        return self.rows[1] * repeat[0], self.columns[1] * repeat[1]
+
+    @property
+    def corner(self):
+        """Sample of an output map at which the block begins."""
+        repeat = self.work.repeat
+        return (self.rows[0] * repeat[0] * self.work.written[1]
+                + self.columns[0] * repeat[1])
 
     @property
     def drain_lanes(self):

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from hdl.control.counters import counter_names
 
 from ..errors import CompileError
-from ..fixed import Convolution, Elementwise, Lookup, Pool
+from ..fixed import ArgMax, Concat, Convolution, Elementwise, Lookup, Pool, Upsample
 from .circuit import Circuit, StepPlan
 from .convolver import convolver_circuit, convolver_report
 from .image import HEADER_BYTES, RECORD_BYTES, Layout, WeightPool, encode_program, log_words
 from .memory import allocate, lifetimes, round_up, verify_allocation
 from .predict import MAPPER_LATENCY, REDUCE_LATENCY, batch_cycles, stream_cycles
+from .rearrange import argmax_streams, concat_streams, upsample_streams
 from .search import plan_jobs
-from .stages import aliases, find_stages
+from .sharing import share_memory
+from .stages import find_stages
 from .streaming import elementwise_streams, lookup_streams, pool_streams
 from .weights import weight_stream
 from .work import work_of
@@ -67,11 +69,11 @@ class _Lowering:
         self.graph, self.target = graph, target
         self.unit = target.data_width // 8
         self.stages = find_stages(graph)
-        self.root = aliases(graph)
+        self.sharing = share_memory(graph)
         self.pool = WeightPool(self.unit)
         self.batches = [self._plan(stage) if isinstance(stage.head, Convolution) else None
                         for stage in self.stages]
-        spans = lifetimes(self.stages, self.root, graph.inputs, graph.outputs)
+        spans = lifetimes(self.stages, self.sharing, graph.inputs, graph.outputs)
         sizes = {name: 2 * graph.tensors[name].size for name in spans}
         self.offsets, self.size = allocate(sizes, spans, self.unit)
 
@@ -84,7 +86,8 @@ class _Lowering:
 
     def address(self, name, layout):
         """Return the sample address of a tensor."""
-        return (layout.tensors + self.offsets[self.root[name]]) // 2
+        home, offset = self.sharing.home(name)
+        return (layout.tensors + self.offsets[home]) // 2 + offset
 
     def steps(self, layout):
         """Return all steps for a memory layout."""
@@ -107,9 +110,10 @@ class _Lowering:
                            sum(job.macs for job in batch.jobs), reports)
 
     def _streams(self, stage, layout):
-        make = (lookup_streams if isinstance(stage.head, Lookup) else
-                elementwise_streams if isinstance(stage.head, Elementwise) else pool_streams)
+        make = _MAKERS[type(stage.head)]
         reads = stage.head.inputs
+        if isinstance(stage.head, Concat):
+            reads = tuple(name for name, _ in self.sharing.copies[stage.output])
         addresses = tuple(self.address(name, layout) for name in (*reads, stage.output))
         for batch in make(stage, self.graph, self.target, addresses):
             circuit = Circuit()
@@ -118,6 +122,10 @@ class _Lowering:
             cycles = stream_cycles([(stream.samples, stream.traffic) for stream in batch],
                                    self.target, _latency(stage))
             yield StepPlan(stage.name, stage.layer, circuit, reads, (stage.output,), cycles)
+
+
+_MAKERS = {ArgMax: argmax_streams, Concat: concat_streams, Elementwise: elementwise_streams,
+           Lookup: lookup_streams, Pool: pool_streams, Upsample: upsample_streams}
 
 
 def _latency(stage):
@@ -175,8 +183,8 @@ def lower(graph, target, *, log=True):
     for address, part in ((0, head), (layout.weights, lowering.pool.bytes),
                           (layout.packets, encoded)):
         image[address:address + len(part)] = part
-    tensors = {name: 2 * lowering.address(name, layout) for name, root in lowering.root.items()
-               if root in lowering.offsets}
+    tensors = {name: 2 * lowering.address(name, layout) for name in graph.tensors
+               if lowering.sharing.home(name)[0] in lowering.offsets}
     lowered = Lowered(bytes(image), 0, tensors,
                       [_describe(number, step, load)
                        for number, (step, load) in enumerate(zip(steps, loads, strict=True))],

@@ -1,7 +1,7 @@
 """Where tensors stand in the device's memory, and an independent check of it."""
 
 from ..errors import CompileError
-from .stages import aliases
+from .sharing import share_memory
 
 __all__ = ["allocate", "lifetimes", "round_up", "verify_allocation"]
 
@@ -11,20 +11,22 @@ def round_up(value, unit):
     return -(-value // unit) * unit
 
 
-def lifetimes(stages, root, inputs, outputs):
-    """Return (first, last) stage in which each tensor's memory is in use, by root tensor.
+def lifetimes(stages, sharing, inputs, outputs):
+    """Return (first, last) stage in which each tensor's memory is in use, by tensor.
+
+    A tensor that stands in another one's memory counts as that one.
 
     Inputs live from before the first stage, and inputs and outputs to the end, so that the host
     can read both after a run.
     """
     end = len(stages)
-    spans = {root[name]: [-1, end] for name in inputs}
+    spans = {sharing.home(name)[0]: [-1, end] for name in inputs}
     for index, stage in enumerate(stages):
         for name in (*stage.head.inputs, stage.output):
-            span = spans.setdefault(root[name], [index, index])
+            span = spans.setdefault(sharing.home(name)[0], [index, index])
             span[1] = max(span[1], index)
     for name in outputs:
-        spans[root[name]][1] = end
+        spans[sharing.home(name)[0]][1] = end
     return {name: tuple(span) for name, span in spans.items()}
 
 
@@ -67,7 +69,7 @@ def verify_allocation(lowered, graph):
 
     Works from the finished steps alone: a tensor lives from the first step that writes it (an
     input: from the start) to the last step that reads it (an input or output: to the end). A
-    tensor that another one reshapes is the same memory by intent.
+    tensor that another one reshapes, or is concatenated from, is the same memory by intent.
 
     Parameters
     ----------
@@ -81,14 +83,14 @@ def verify_allocation(lowered, graph):
     CompileError
         If two live tensors overlap, or one overlaps the program or the log.
     """
-    end, root = len(lowered.steps), aliases(graph)
-    spans = {root[name]: [-1, end] for name in graph.inputs}
+    end, sharing = len(lowered.steps), share_memory(graph)
+    spans = {sharing.home(name)[0]: [-1, end] for name in graph.inputs}
     for index, step in enumerate(lowered.steps):
         for name in (*step["reads"], *step["writes"]):
-            span = spans.setdefault(root[name], [index, index])
+            span = spans.setdefault(sharing.home(name)[0], [index, index])
             span[1] = max(span[1], index)
     for name in graph.outputs:
-        spans[root[name]][1] = end
+        spans[sharing.home(name)[0]][1] = end
     blocks = sorted((lowered.tensors[name], 2 * graph.tensors[name].size, name, *span)
                     for name, span in spans.items())
     _check_pairs(blocks)

@@ -63,7 +63,8 @@ def chain(circuit, tile, source, posts, pairs, reduce=None):
     source : str
         Router source of the samples.
     posts : sequence of Node
-        A Lookup is the mapper; anything else stands for operator 0 with registers ``reduce``.
+        A Lookup is the mapper; anything else stands for operator 0 with registers ``reduce``, or
+        for nothing without them.
     pairs : dict
         Sinks and sources wired already; the router is set from them and the chain.
     reduce : dict or None
@@ -76,7 +77,7 @@ def chain(circuit, tile, source, posts, pairs, reduce=None):
             circuit.set(tile, "mapper", registers)
             circuit.set(tile, "mapper_table", words)
             pairs["mapper"], source = source, "mapper"
-        else:
+        elif reduce is not None:
             circuit.set(tile, "op0", reduce)
             pairs["op0_a"], source = source, "op0"
     route(circuit, tile, pairs | {"dma": source})

@@ -78,7 +78,8 @@ def job_cycles(job, target):
 def _job_traffic(job, target):
     assignment, frames, stride = job.assignment, job.frames, job.work.stride
     wide = target.data_width // 16
-    runs = assignment.passes * job.entry_count * assignment.interleave * frames.y.data
+    runs = (job.input_streams * assignment.passes * job.entry_count * assignment.interleave
+            * frames.y.data)
     samples = frames.x.data
     if stride == (1, 1) and samples == job.work.size[1]:
         # Rows that follow each other without a gap are one run a frame.
@@ -89,7 +90,7 @@ def _job_traffic(job, target):
     bursts = samples if alone else -(-samples // GATHERED)
     weights = assignment.passes * job.pass_weights // wide
     return Traffic(runs * beats + weights, runs * bursts,
-                   assignment.maps * job.rows[1] * job.columns[1])
+                   assignment.maps * job.written[0] * job.written[1])
 
 
 def batch_cycles(jobs, target, posts=0):

@@ -3,9 +3,20 @@
 from dataclasses import dataclass
 
 from ..errors import CompileError
-from ..fixed import Convolution, Elementwise, Lookup, Node, Pool, Reshape
+from ..fixed import (
+    ArgMax,
+    Concat,
+    Convolution,
+    Elementwise,
+    Lookup,
+    Node,
+    Pool,
+    Reshape,
+    Upsample,
+)
+from .sharing import share_memory
 
-__all__ = ["Stage", "aliases", "find_stages", "pool_outputs"]
+__all__ = ["Stage", "find_stages", "pool_outputs"]
 
 
 @dataclass(frozen=True)
@@ -15,9 +26,9 @@ class Stage:
     Parameters
     ----------
     head : Node
-        Convolution, Pool, Lookup or Elementwise.
+        A Convolution, a node of samples or windows, or a Concat whose inputs must be copied.
     posts : tuple of Node
-        At most one Lookup and, behind a convolution, at most one Pool, in order.
+        At most one Lookup and, behind a convolution, at most one Pool or Upsample, in order.
     """
 
     head: Node
@@ -54,13 +65,7 @@ def pool_outputs(pool, shape):
                  for size, window, stride in zip(shape[1:], pool.window, pool.stride, strict=True))
 
 
-def aliases(graph):
-    """Return, for each tensor, the tensor whose memory it shares: itself, but for a Reshape."""
-    root = {name: name for name in graph.tensors}
-    for node in graph.nodes:
-        if isinstance(node, Reshape):
-            root[node.output] = root[node.inputs[0]]
-    return root
+_HEADS = Convolution | Pool | Lookup | Elementwise | Upsample | ArgMax
 
 
 def find_stages(graph):
@@ -78,11 +83,15 @@ def find_stages(graph):
         for name in node.inputs:
             readers.setdefault(name, []).append(node)
     kept = set(graph.outputs)
-    stages, fused = [], set()
+    stages, fused, copies = [], set(), share_memory(graph).copies
     for node in graph.nodes:
         if node.name in fused or isinstance(node, Reshape):
             continue
-        if not isinstance(node, Convolution | Pool | Lookup | Elementwise):
+        if isinstance(node, Concat):
+            if node.output in copies:
+                stages.append(Stage(node))
+            continue
+        if not isinstance(node, _HEADS):
             raise CompileError(f"{node.layer}: the machine has no circuit for "
                                f"{type(node).__name__} nodes")
         stage = Stage(node)
@@ -97,11 +106,17 @@ def find_stages(graph):
 
 
 def _joins(graph, stage, node):
-    """Whether ``node`` can stand behind ``stage``: a free unit, and whole windows for a pool."""
+    """Whether ``node`` can stand behind ``stage``: a free unit, and whole windows for a pool.
+
+    A convolution's outputs are drained in windows, or each of them several times.
+    """
     if isinstance(node, Lookup):
         return not isinstance(stage.head, Lookup) and stage.post(Lookup) is None
+    if isinstance(node, Upsample) and isinstance(stage.head, Convolution):
+        return stage.post(Pool) is None and stage.post(Upsample) is None
     if isinstance(node, Pool) and isinstance(stage.head, Convolution):
         inside = pool_outputs(node, graph.tensors[node.inputs[0]].shape)
-        return (stage.post(Pool) is None and not any(node.padding)
+        return (stage.post(Pool) is None and stage.post(Upsample) is None
+                and not any(node.padding)
                 and inside == graph.tensors[node.output].shape[1:])
     return False

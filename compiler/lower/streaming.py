@@ -12,7 +12,8 @@ from .placement import OPPOSITE, port_pairs
 from .posts import chain, reduction
 from .predict import Traffic, read_traffic
 
-__all__ = ["Stream", "elementwise_streams", "lookup_streams", "pool_streams"]
+__all__ = ["MOST_COUNT", "MOST_REDUCED", "Stream", "elementwise_streams", "linear_loops",
+           "lookup_streams", "pool_streams", "read_registers"]
 
 #: Most samples that one reduction takes, and most iterations of a loop: what the registers hold.
 MOST_REDUCED = (1 << 16) - 1
@@ -41,7 +42,7 @@ class Stream:
     traffic: Traffic
 
 
-def _read(order, table):
+def read_registers(order, table):
     """Return registers and table of a read channel."""
     return {"enable": 1, "repeat": 1, "entries": len(table)} | loops(*order), table
 
@@ -51,7 +52,7 @@ def _set_read(circuit, node, registers):
     circuit.set(node, "read_table", registers[1])
 
 
-def _linear(shape):
+def linear_loops(shape):
     """Return loops over consecutive samples of ``shape``."""
     channels, rows, columns = shape
     plane = rows * columns
@@ -72,8 +73,9 @@ def _sample_streams(stage, graph, target, addresses, values):
     for port, (first, count) in enumerate(split_evenly(channels, min(channels, target.ports))):
         circuit, node = Circuit(), target.tiles + port
         offset, shape = first * rows * columns, (count, rows, columns)
-        _set_read(circuit, node, _read(_linear(shape), [source + offset]))
-        circuit.set(node, "write", {"enable": 1, "base": result + offset} | loops(*_linear(shape)))
+        _set_read(circuit, node, read_registers(linear_loops(shape), [source + offset]))
+        circuit.set(node, "write", {
+            "enable": 1, "base": result + offset} | loops(*linear_loops(shape)))
         chain(circuit, target.dma_tiles[port], "dma", stage.nodes, {}, values)
         size = count * rows * columns
         batch.append(Stream(circuit, size, _linear_traffic(size, 1, target)))
@@ -149,7 +151,7 @@ def _pool_stream(stage, shapes, target, addresses, port, job):
                            f"{MOST_REDUCED} of an operator; pool in two steps")
     circuit, node = Circuit(), target.tiles + port
     base = addresses[0] + row[2] * columns + column[2]
-    _set_read(circuit, node, _read(
+    _set_read(circuit, node, read_registers(
         [(column[3], 1), (row[3], columns), (column[1], pool.stride[1]),
          (row[1], pool.stride[0] * columns)],
         [base + channel * rows * columns for channel in range(first, first + count)]))
@@ -205,9 +207,9 @@ def _pair_stream(stage, target, addresses, pair, offset, shape):
     first, second = (target.tiles + target.port_of_tile(name) for name in (tile, other))
     circuit = Circuit()
     for node, address in zip((first, second), addresses, strict=False):
-        _set_read(circuit, node, _read(_linear(shape), [address + offset]))
+        _set_read(circuit, node, read_registers(linear_loops(shape), [address + offset]))
     circuit.set(first, "write", {
-        "enable": 1, "base": addresses[2] + offset} | loops(*_linear(shape)))
+        "enable": 1, "base": addresses[2] + offset} | loops(*linear_loops(shape)))
     circuit.set(tile, "op0", _operator_values(head))
     route(circuit, other, {OPPOSITE[direction]: "dma"})
     chain(circuit, tile, "op0", stage.posts, {"op0_a": "dma", "op0_b": direction})

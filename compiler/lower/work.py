@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..errors import CompileError
-from ..fixed import Pool
+from ..fixed import Pool, Upsample
 from .stages import pool_outputs
 
 __all__ = ["Work", "work_of"]
@@ -28,6 +28,8 @@ class Work:
     window, step : tuple of int
         Window over the convolution's outputs that makes one output, and its stride; 1x1 without
         pooling.
+    repeat : tuple of int
+        Times each output is written along rows and columns; only without pooling.
     """
 
     layer: str
@@ -41,6 +43,7 @@ class Work:
     outputs: tuple[int, int]
     window: tuple[int, int] = (1, 1)
     step: tuple[int, int] = (1, 1)
+    repeat: tuple[int, int] = (1, 1)
 
     @property
     def maps_per_group(self):
@@ -51,6 +54,11 @@ class Work:
     def map_size(self):
         """Samples of an input map."""
         return self.size[0] * self.size[1]
+
+    @property
+    def written(self):
+        """Rows and columns of an output map in memory."""
+        return self.outputs[0] * self.repeat[0], self.outputs[1] * self.repeat[1]
 
     def computed(self, axis, outputs):
         """Return how many convolution outputs ``outputs`` windows span along ``axis``."""
@@ -79,8 +87,9 @@ def work_of(stage, graph):
         raise CompileError(
             f"{conv.layer}: weights {conv.weights.shape} in {conv.groups} groups make no map of "
             f"{shape} from one of {graph.tensors[conv.inputs[0]].shape}")
-    pool = stage.post(Pool)
-    if pool is None and not any(conv.padding) and tuple(kernel) == tuple(size):
+    pool, enlarge = stage.post(Pool), stage.post(Upsample)
+    repeat = (1, 1) if enlarge is None else tuple(enlarge.factors)
+    if pool is None and enlarge is None and not any(conv.padding) and tuple(kernel) == tuple(size):
         taps = inputs * size[0] * size[1]
         return Work(conv.layer, maps, conv.groups, 1, (1, taps), (1, taps), (1, 1), (0, 0), (1, 1))
     window, step, outputs = (1, 1), (1, 1), expected
@@ -88,4 +97,4 @@ def work_of(stage, graph):
         window, step, outputs = pool.window, pool.stride, pool_outputs(pool, shape)
     return Work(conv.layer, maps, conv.groups, inputs, tuple(size), tuple(kernel),
                 tuple(conv.stride), tuple(conv.padding[:2]), tuple(outputs), tuple(window),
-                tuple(step))
+                tuple(step), repeat)
