@@ -71,7 +71,8 @@ def _manifest(graph, summary, target, lowered):
         "fingerprint": f"{target.fingerprint:016x}",
         "program_address": lowered.program_address,
         "inputs": [endpoint(name, graph.input_shapes) for name in graph.inputs],
-        "outputs": [endpoint(name, graph.output_shapes) for name in graph.outputs],
+        "outputs": [{**endpoint(name, graph.output_shapes), "dtype": graph.dtype(name)}
+                    for name in graph.outputs],
         "tensors": [{"name": tensor.name, "maps": list(tensor.shape), "fraction": tensor.fraction,
                      "address": lowered.tensors.get(tensor.name)}
                     for tensor in graph.tensors.values()],

@@ -157,3 +157,12 @@ class FixedGraph:
     outputs: tuple[str, ...]
     input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     output_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def dtype(self, name):
+        """Return the type that a tensor has for the user, as the ONNX model has it.
+
+        Numbers of maps, from an `ArgMax`, are "int64"; everything else stands for real numbers,
+        "float32".
+        """
+        chosen = any(node.output == name for node in self.nodes if isinstance(node, ArgMax))
+        return "int64" if chosen else "float32"

@@ -60,7 +60,8 @@ class Device(abc.ABC):
         Returns
         -------
         dict of str to numpy.ndarray
-            By ONNX name: float32 of the ONNX shape, stacked for a batch; int16 with ``raw``.
+            By ONNX name: float32 (int64 from an ArgMax) of the ONNX shape, stacked for a batch;
+            int16 with ``raw``.
 
         Raises
         ------

@@ -82,6 +82,11 @@ def join_outputs(graph, runs, batched, raw):
         Stack them, as `split_inputs` found the inputs.
     raw : bool
         Give the samples, not real values.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        float32, int64 where the network chooses among maps; int16 with ``raw``.
     """
     outputs = {}
     for name in graph.outputs:
@@ -92,7 +97,12 @@ def join_outputs(graph, runs, batched, raw):
             stacked = stacked[0]
         elif shape[:1] == (1,):
             stacked = stacked[:, 0]
-        outputs[name] = stacked if raw else dequantise(stacked, tensor.fraction)
+        if raw:
+            outputs[name] = stacked
+        elif graph.dtype(name) == "int64":
+            outputs[name] = stacked.astype(np.int64)
+        else:
+            outputs[name] = dequantise(stacked, tensor.fraction)
     return outputs
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from compiler.fixed import FixedGraph, Reshape, Tensor
+from compiler.fixed import ArgMax, FixedGraph, Reshape, Tensor
 from host.samples import InputError, dequantise, join_outputs, quantise, split_inputs
 
 
@@ -62,6 +62,18 @@ def test_outputs():
     stacked = join_outputs(graph(), runs, True, True)["y"]
     assert stacked.dtype == np.int16
     assert stacked.tolist() == [[0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6]]
+
+
+def test_numbers_of_maps_are_integers():
+    tensors = {"x": Tensor("x", (3, 1, 2), 8), "y": Tensor("y", (1, 1, 2), 0)}
+    chooser = FixedGraph((ArgMax("a", ("x",), "y", "a"),), tensors, ("x",), ("y", "x"),
+                         {"x": (1, 3, 1, 2)}, {"y": (1, 1, 2), "x": (1, 3, 1, 2)})
+    run = {"y": np.array([[[2, 0]]], np.int16), "x": np.zeros((3, 1, 2), np.int16)}
+    outputs = join_outputs(chooser, [run], False, False)
+    assert outputs["y"].dtype == np.int64 and outputs["y"].tolist() == [[[2, 0]]]
+    assert outputs["x"].dtype == np.float32
+    assert join_outputs(chooser, [run, run], True, False)["y"].tolist() == [[[2, 0]]] * 2
+    assert join_outputs(chooser, [run], False, True)["y"].dtype == np.int16
 
 
 def array(*place, value=np.nan):
