@@ -7,6 +7,7 @@ import numpy as np
 from .errors import CalibrationError
 from .execute import execute
 from .graph import Activation, Concat, Elementwise, Graph, Pool, Reshape, Upsample
+from .tables import get_function
 
 __all__ = ["Ranges", "batches", "check_calibration", "guess_calibration", "measure",
            "useful_ranges"]
@@ -103,17 +104,36 @@ def measure(graph: Graph, samples):
     Raises
     ------
     CalibrationError
-        If a tensor holds numbers that are not finite.
+        If a tensor holds numbers that are not finite, or a function is asked for numbers that its
+        table cannot hold.
     """
     ranges = {}
+    makers = {node.output: node for node in graph.nodes}
     for tensors in batches(graph, samples):
         for name, values in tensors.items():
             low, high = float(values.min()), float(values.max())
+            node = makers.get(name)
+            fault = node and _domain_fault(node, ranges)
+            if fault:
+                raise CalibrationError(f"{node.layer}: {fault}; this is what the calibration data "
+                                       "(random numbers in -1..1 if none was given) leads to")
             if not (np.isfinite(low) and np.isfinite(high)):
-                raise CalibrationError(f"tensor {name!r} is not finite for the calibration data")
+                where = f"{node.layer}: " if node else ""
+                raise CalibrationError(f"{where}tensor {name!r} is not finite for the calibration "
+                                       "data")
             before = ranges.get(name, Ranges(low, high))
             ranges[name] = Ranges(min(low, before.low), max(high, before.high))
     return ranges
+
+
+def _domain_fault(node, ranges):
+    """Return what is wrong with a node's inputs of these ranges, or None."""
+    if isinstance(node, Activation):
+        low = ranges[node.inputs[0]].low
+        if get_function(node.function, node.parameters).positive \
+                and (low < 0 or (low == 0 and node.function != "sqrt")):
+            return f"{node.function} of numbers down to {low:g}; supported are positive numbers"
+    return None
 
 
 def useful_ranges(graph: Graph):
