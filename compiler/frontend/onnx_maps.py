@@ -69,8 +69,9 @@ def _resize(layer):
     where = layer.attribute("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
     rounding = layer.attribute("nearest_mode", "floor" if old else "round_prefer_floor")
     for size, factor in ((rows, factors[0]), (columns, factors[1])):
-        if where not in _COORDINATES or rounding not in _ROUNDING \
-                or not _repeats(where, rounding, size, factor):
+        # An axis that is not enlarged stays as it is, whatever the rule.
+        if factor > 1 and (where not in _COORDINATES or rounding not in _ROUNDING
+                           or not _repeats(where, rounding, size, factor)):
             raise layer.fault(
                 f"coordinate_transformation_mode {where!r} with nearest_mode {rounding!r} does not "
                 f"repeat every sample {factor} times; supported are modes that do, such as "

@@ -9,10 +9,15 @@ def node(op, inputs, output, name=None, **attributes):
     return helper.make_node(op, inputs, [output], name=name or output, **attributes)
 
 
-def model(nodes, inputs, outputs=("y",), constants=None, *, opset=17, output_shapes=None):
-    """Return a ModelProto; `inputs` are {name: shape}, constants {name: array}."""
+def model(nodes, inputs, outputs=("y",), constants=None, *, opset=17, output_shapes=None,
+          integers=()):
+    """Return a ModelProto; `inputs` are {name: shape}, constants {name: array}.
+
+    Outputs in `integers` are int64, all others float.
+    """
     def info(name, shape):
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        kind = TensorProto.INT64 if name in integers else TensorProto.FLOAT
+        return helper.make_tensor_value_info(name, kind, shape)
     initializers = [
         numpy_helper.from_array(
             value if np.asarray(value).dtype.kind in "ib" else np.asarray(value, np.float32), name)
@@ -153,6 +158,11 @@ def maps():
     yield "concat", model(nodes, two), two
     yield "concat of one", model([node("Concat", ["x"], "y", axis=-3)], one), one
     vectors = {"x": (1, 4), "z": (1, 7)}
+    for axis, keep in ((1, 1), (-3, 0)):
+        yield f"arg max {axis}", model([node("ArgMax", ["x"], "y", axis=axis, keepdims=keep)], one,
+                                       integers=("y",)), one
+    yield "arg max of a vector", model([node("ArgMax", ["x"], "y", axis=1)], {"x": (1, 9)},
+                                       integers=("y",)), {"x": (1, 9)}
     yield "concat vectors", model([node("Concat", ["x", "z"], "y", axis=-1)], vectors), vectors
 
     def resize(label, inputs, constants, opset=17, op="Resize", **attributes):

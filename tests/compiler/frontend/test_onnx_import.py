@@ -147,12 +147,6 @@ def test_computed_weights_are_refused():
     refused(proto, r"conv \(Conv\): weights 'w' are computed; supported are constants")
 
 
-@pytest.mark.parametrize("op", ["Add", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum"])
-def test_two_tensors_of_different_shapes(op):
-    proto = model([node(op, ["x", "z"], "y")], {**X, "z": (1, 4, 1, 1)})
-    refused(proto, r"inputs have shapes \[1, 4, 8, 8\] and \[1, 4, 1, 1\]; supported are tensors")
-
-
 def test_second_outputs_are_refused_only_when_used():
     pool = helper.make_node("MaxPool", ["x"], ["y", "places"], kernel_shape=[2, 2])
     import_onnx(model([pool], X))
