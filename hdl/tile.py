@@ -101,8 +101,10 @@ class Tile(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         target, library = self.target, self.library
+        # The same with and without a DMA port: its registers are in another node.
         node = m.submodules.config = library.get(
-            f"{self.kind}_config", lambda: ConfigNode(tuple(self.units.values())))
+            f"{tile_kind(self.has_convolver, False)}_config",
+            lambda: ConfigNode(tuple(self.units.values())))
         wiring.connect(m, wiring.flipped(self.bus_i), node.bus_i)
         wiring.connect(m, node.bus_o, wiring.flipped(self.bus_o))
         m.d.comb += node.commit.eq(self.commit)
