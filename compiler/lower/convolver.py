@@ -101,7 +101,9 @@ def _write_values(job, base, lanes=None):
 def _writes(job, base):
     """Return (registers, table) of the write channel behind each drain stream."""
     if isinstance(job, SparseJob):
-        return [_sparse_write(job, base, lane) for lane in range(job.assignment.lanes)]
+        # With one map there is nothing to write for the second lane.
+        return [_sparse_write(job, base, lane)
+                for lane in range(min(job.assignment.lanes, job.assignment.maps))]
     if job.streams == 1:
         return [(_write_values(job, base), ())]
     first, second = job.assignment.halves

@@ -48,6 +48,8 @@ CASES = [
               "pool": True, "lookup": True}),
     ("tiny", {"maps": 6, "channels": 6, "size": (8, 9), "kernel": (3, 3), "connected": 1,
               "groups": 6}),
+    ("virtex6-lx240t", {"maps": 3, "channels": 3, "size": (48, 64), "kernel": (1, 15),
+                        "connected": 1, "groups": 3}),
     ("virtex6-lx240t", {"maps": 16, "channels": 3, "size": (40, 52), "kernel": (7, 7),
                         "connected": 1, "pool": True, "lookup": True}),
     ("virtex6-lx240t", {"maps": 30, "channels": 16, "size": (30, 40), "kernel": (7, 7),
