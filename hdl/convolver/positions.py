@@ -95,7 +95,7 @@ class Positions(wiring.Component):
         for name, limit in (("column", config.frame_width), ("row", config.frame_height),
                             ("group", config.interleave), ("entry", config.entries),
                             ("pass", config.passes)):
-            left = Signal.like(limit, name=f"{name}s_left", reset_less=True)
+            left = Signal.like(limit, name=f"{name}_left", reset_less=True)
             first = Signal(name=f"first_{name}", reset_less=True)
             ended = Signal(name=f"last_{name}")
             m.d.comb += ended.eq(left == 1)
