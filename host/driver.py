@@ -258,7 +258,8 @@ class Driver:
         """Wait for the end of a run, telling the progress; give up on a machine that hangs."""
         steps = self._manifest()["steps"]
         predicted = sum(step["predicted_cycles"] for step in steps)
-        limit = 20 * predicted + 200_000 * len(steps) + 1_000_000
+        # More than the steps' time-outs and what control waits for ports that do not come to rest.
+        limit = 20 * predicted + 200_000 * len(steps) + 10_000_000
         done = last = idle = 0
         while not self.transport.wait_while(HOST_REGISTER["STATUS"].address, Status.RUNNING):
             now = self.transport.read32(_CYCLES)
@@ -268,6 +269,8 @@ class Driver:
             if idle >= 3 or done > limit:
                 status = self.status()
                 self.stop()
+                if status.error:
+                    raise DeviceError(self._describe(status), status)
                 what = (f"has not ended after {done:,} cycles, {predicted:,} are predicted"
                         if done > limit else f"hangs: its cycle counter stands at {done:,}")
                 raise DeviceError(f"the program {what}; {self._place(status.step)}", status)

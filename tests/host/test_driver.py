@@ -80,7 +80,11 @@ def test_a_machine_that_hangs_is_given_up():
     with pytest.raises(DeviceError, match=r"hangs: its cycle counter stands at 0; step 0 \(layer "):
         driver(machine).run({"x": X})
     assert machine.stops == 1
-    with pytest.raises(DeviceError, match="has not ended after 1,441,000 cycles, 2,000 are pred"):
+    machine = FakeMachine(stuck=True)
+    machine.set("ERROR", ErrorCode.TIME_OUT)
+    with pytest.raises(DeviceError, match=r"^step 0 \(layer layer0\): step did not end in time"):
+        driver(machine).run({"x": X})
+    with pytest.raises(DeviceError, match="has not ended after 10,441,000 cycles, 2,000 are pred"):
         driver(FakeMachine(cycles=1 << 40)).run({"x": X})
 
 
