@@ -1,6 +1,7 @@
 """Circuits without a convolver: look-up tables, pooling, operators on two tensors."""
 
 import itertools
+import math
 from dataclasses import dataclass
 
 from hdl.registers import OPERATIONS
@@ -60,24 +61,37 @@ def linear_loops(shape):
         [(columns, 1), (rows, columns), (channels, plane)]
 
 
+def _shares(shape, parts):
+    """Return (sample offset, shape) of up to ``parts`` parts of a tensor that follow each other.
+
+    Parts are whole maps, or any samples where there are fewer maps than parts.
+    """
+    channels, rows, columns = shape
+    plane = rows * columns
+    if channels >= parts or channels * plane > parts * MOST_COUNT:
+        return [(first * plane, (count, rows, columns))
+                for first, count in split_evenly(channels, min(channels, parts))]
+    return [(first, (1, 1, count))
+            for first, count in split_evenly(channels * plane, min(channels * plane, parts))]
+
+
 def lookup_streams(stage, graph, target, addresses):
-    """Return batches of streams of a Lookup: each DMA port takes some of the maps."""
+    """Return batches of streams of a Lookup: each DMA port takes a share of the samples."""
     return _sample_streams(stage, graph, target, addresses, None)
 
 
 def _sample_streams(stage, graph, target, addresses, values):
     """Return streams of a head that takes sample by sample; ``values`` are operator 0's."""
     source, result = addresses
-    channels, rows, columns = graph.tensors[stage.output].shape
     batch = []
-    for port, (first, count) in enumerate(split_evenly(channels, min(channels, target.ports))):
+    for port, (offset, shape) in enumerate(
+            _shares(graph.tensors[stage.output].shape, target.ports)):
         circuit, node = Circuit(), target.tiles + port
-        offset, shape = first * rows * columns, (count, rows, columns)
         _set_read(circuit, node, read_registers(linear_loops(shape), [source + offset]))
         circuit.set(node, "write", {
             "enable": 1, "base": result + offset} | loops(*linear_loops(shape)))
         chain(circuit, target.dma_tiles[port], "dma", stage.nodes, {}, values)
-        size = count * rows * columns
+        size = math.prod(shape)
         batch.append(Stream(circuit, size, _linear_traffic(size, 1, target)))
     return [batch]
 
@@ -126,6 +140,7 @@ def pool_streams(stage, graph, target, addresses):
         _regions(shape[axis + 1], pool.window[axis], pool.stride[axis], pool.padding[axis],
                  pool.padding[axis + 2], made[axis + 1], pool.layer) for axis in (0, 1))
     parts = max(-(-shape[0] // target.table_depth), min(shape[0], target.ports))
+    rows = [share for row in rows for share in _split_region(row, pool, target.ports // parts)]
     jobs = [(row, column, maps) for row, column in itertools.product(rows, columns)
             for maps in split_evenly(shape[0], parts)]
     jobs.sort(key=lambda job: -_pool_samples(*job))
@@ -135,6 +150,13 @@ def pool_streams(stage, graph, target, addresses):
             _pool_stream(stage, (shape, made), target, addresses, port, job)
             for port, job in enumerate(jobs[start:start + target.ports])])
     return batches
+
+
+def _split_region(region, pool, parts):
+    """Return a region of rows in up to ``parts`` parts."""
+    output, count, start, *rest = region
+    return [(output + first, rows, start + first * pool.stride[0], *rest)
+            for first, rows in split_evenly(count, max(1, min(count, parts)))]
 
 
 def _pool_samples(row, column, maps):
@@ -168,9 +190,9 @@ def _pool_stream(stage, shapes, target, addresses, port, job):
 
 
 def elementwise_streams(stage, graph, target, addresses):
-    """Return batches of streams of an Elementwise: each pair of DMA tiles takes some maps.
+    """Return batches of streams of an Elementwise: each pair of DMA tiles takes some samples.
 
-    With a constant there is one tensor to read, and each DMA port takes some maps.
+    With a constant there is one tensor to read, and each DMA port takes a share.
 
     Raises
     ------
@@ -186,11 +208,9 @@ def elementwise_streams(stage, graph, target, addresses):
     if not pairs:
         raise CompileError(f"{node.layer}: target {target.name} has no two DMA ports on "
                            f"neighbouring tiles to bring two tensors")
-    channels, rows, columns = graph.tensors[stage.output].shape
-    parts = split_evenly(channels, min(channels, len(pairs)))
-    return [[_pair_stream(stage, target, addresses, pair, first * rows * columns,
-                          (count, rows, columns))
-             for pair, (first, count) in zip(pairs.items(), parts, strict=False)]]
+    shares = _shares(graph.tensors[stage.output].shape, len(pairs))
+    return [[_pair_stream(stage, target, addresses, pair, *share)
+             for pair, share in zip(pairs.items(), shares, strict=False)]]
 
 
 def _operator_values(node):
@@ -213,5 +233,5 @@ def _pair_stream(stage, target, addresses, pair, offset, shape):
     circuit.set(tile, "op0", _operator_values(head))
     route(circuit, other, {OPPOSITE[direction]: "dma"})
     chain(circuit, tile, "op0", stage.posts, {"op0_a": "dma", "op0_b": direction})
-    size = shape[0] * shape[1] * shape[2]
+    size = math.prod(shape)
     return Stream(circuit, size, _linear_traffic(size, 2, target))
