@@ -33,8 +33,9 @@ ACCUMULATOR_LIMIT = 1 << 35
 #: Largest right shift behind a convolution.
 MAX_CONV_SHIFT = 35
 
-#: What a tensor may exceed its calibrated range by before it saturates.
-HEADROOM = 1.125
+#: What a tensor may exceed its calibrated range by before it saturates. Squares vary more than
+#: what is squared, and means of squares more than single ones: brighter data saturates them first.
+HEADROOM, SQUARE_HEADROOM = 1.125, 2.0
 
 #: Left shifts of an elementwise operator, and the right shift of its requantisation.
 MAX_ALIGN, MAX_SHIFT = 15, 31
@@ -84,9 +85,11 @@ def choose_fractions(graph, ranges, useful):
     """
     points = _Points(graph)
     numbers = {node.output for node in graph.nodes if isinstance(node, ArgMax)}
+    headroom = _headroom(graph)
     for name in graph.shapes:
         points.lower(name, 0 if name in numbers else _fraction(
-            ranges[name], *useful.get(name, (-math.inf, math.inf))))
+            ranges[name], headroom.get(name, HEADROOM),
+            *useful.get(name, (-math.inf, math.inf))))
     points.settle()
     families = _families(graph)
     while True:
@@ -101,10 +104,27 @@ def choose_fractions(graph, ranges, useful):
             return {name: points[name] for name in graph.shapes}, list(points.notes.values())
 
 
-def _fraction(found, low, high):
+def _headroom(graph):
+    """Return the headroom of squares, of what is linear in them, and of their roots, by name."""
+    headroom = {}
+    for node in graph.nodes:
+        factors = {headroom.get(name) for name in node.inputs}
+        if isinstance(node, Elementwise) and node.operation == "mul" and len(set(node.inputs)) == 1:
+            headroom[node.output] = SQUARE_HEADROOM
+        elif None in factors:
+            continue
+        elif isinstance(node, Activation):
+            if node.function == "sqrt":
+                headroom[node.output] = math.sqrt(max(factors))
+        elif not (isinstance(node, Elementwise) and node.operation in ("mul", "div")):
+            headroom[node.output] = max(factors)
+    return headroom
+
+
+def _fraction(found, headroom, low, high):
     """Return the most bits behind the point for a measured range, cut to the useful one."""
     # Headroom is for numbers calibration has not seen; the ends of the useful range are certain.
-    sizes = [min(found.high * HEADROOM, high), min(-found.low * HEADROOM, -low)]
+    sizes = [min(found.high * headroom, high), min(-found.low * headroom, -low)]
     largest = max(sizes)
     if largest <= 0:
         # Zeros alone, or numbers that all saturate: the point hardly matters.

@@ -12,7 +12,7 @@ from compiler.reach import elementwise_reach
 from compiler.serialise import decode_graph, encode_graph
 from sim.reference import execute, run
 from tests.compiler.models import model, node, random_inputs, run_onnx
-from tests.compiler.quantised import calibrated, check_legal, graph_of
+from tests.compiler.quantised import calibrated, check_legal, compare, graph_of
 
 X = {"x": (1, 4, 6, 6)}
 
@@ -238,3 +238,14 @@ def test_bounds_of_a_square():
     for bounds in ((-20, 13), (-7, -3), (4, 30), (0, 5)):
         made = execute(one, [ends(bounds), ends(bounds)], None)
         assert elementwise_reach(one, bounds, bounds) == (made.min(), made.max())
+
+
+def test_squares_have_room_for_brighter_data():
+    """A root mean square stays right for data half as large again as the calibration data."""
+    blur = np.full((4, 1, 3, 3), 1 / 9)
+    nodes = [node("Mul", ["x", "x"], "q"), node("Conv", ["q", "w"], "p", group=4),
+             node("Sqrt", ["p"], "y")]
+    graph = graph_of(model(nodes, X, constants={"w": blur}))
+    quantised, _ = quantise(graph, {"x": np.where(random_inputs(X)["x"] < 0, -0.6, 0.6)})
+    inputs = {"x": np.where(random_inputs(X, seed=4)["x"] < 0, -0.9, 0.9)}
+    assert compare(graph, quantised, inputs)["y"] > 60
