@@ -4,14 +4,19 @@
 """
 
 import abc
+import math
+
+import numpy as np
 
 from hdl.target import Target, get_target
 from sim import reference
+from sim.functional import FunctionalError, FunctionalMachine
 
 from .driver import DeviceError, DeviceStatus, Driver, Status, check_target
 from .samples import join_outputs, split_inputs
 
-__all__ = ["BACKENDS", "Device", "ReferenceDevice", "RtlDevice", "open_device"]
+__all__ = ["BACKENDS", "Device", "FunctionalDevice", "ReferenceDevice", "RtlDevice",
+           "open_device"]
 
 
 class Device(abc.ABC):
@@ -210,8 +215,57 @@ class RtlDevice(Device):
         self.driver.close()
 
 
+class FunctionalDevice(Device):
+    """Executes the program image on whole streams, without the hardware; it counts no cycles."""
+
+    backend = "functional"
+
+    def __init__(self, target, progress=None):
+        super().__init__(target, progress)
+        self.machine = FunctionalMachine(target)
+        self._status = Status.IDLE
+
+    def _load(self, program):
+        self.machine.load(0, program.image)
+        self._status = Status.IDLE
+
+    def _run(self, samples, index, count):
+        manifest, memory = self.program.manifest, self.machine.memory
+        for entry in manifest["inputs"]:
+            self.machine.load(entry["address"], samples[entry["name"]].astype("<i2").tobytes())
+        self._status = Status.ERROR
+        try:
+            self.machine.run(manifest["program_address"])
+        except FunctionalError as error:
+            raise DeviceError(f"the functional machine stops: {error}") from error
+        self._status = Status.DONE
+        if self.progress and count > 1:
+            self.progress("Running the functional machine", index + 1, count)
+        outputs = {}
+        for entry in manifest["outputs"]:
+            size = 2 * math.prod(entry["maps"])
+            words = memory[entry["address"]:entry["address"] + size].view("<i2")
+            outputs[entry["name"]] = words.reshape(entry["maps"]).astype(np.int16)
+        return outputs
+
+    def counters(self):
+        """Return nothing: it has no counters."""
+        return {}
+
+    def steps(self):
+        """Return nothing: it keeps no time."""
+        return []
+
+    def status(self):
+        """Return idle, done or error."""
+        return DeviceStatus(self._status)
+
+    def close(self):
+        """Nothing is held open."""
+
+
 #: Kinds of device, by name.
-BACKENDS = {kind.backend: kind for kind in (ReferenceDevice, RtlDevice)}
+BACKENDS = {kind.backend: kind for kind in (ReferenceDevice, FunctionalDevice, RtlDevice)}
 
 
 def open_device(target_or_program, backend="rtl", *, progress=None, **options):
@@ -222,7 +276,8 @@ def open_device(target_or_program, backend="rtl", *, progress=None, **options):
     target_or_program : Target, str or compiler.program.Program
         The machine, by value or name; or a program, for its target.
     backend : str
-        "rtl" simulates the Verilog, "reference" executes the fixed-point graph.
+        "rtl" simulates the Verilog, "functional" executes the program image, "reference" the
+        fixed-point graph.
     progress : callable, optional
         See `Device`.
     **options
@@ -243,8 +298,8 @@ def open_device(target_or_program, backend="rtl", *, progress=None, **options):
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}; backends are {', '.join(BACKENDS)}")
     options = {name: value for name, value in options.items() if value is not None}
-    if backend == "reference" and options:
-        raise ValueError(f"{next(iter(options))} works with backend rtl only, not reference")
+    if backend != RtlDevice.backend and options:
+        raise ValueError(f"{next(iter(options))} works with backend rtl only, not {backend}")
     program = None
     if isinstance(target_or_program, (Target, str)):
         target = target_or_program

@@ -2,11 +2,15 @@ import numpy as np
 import pytest
 
 import neuflow
+from compiler.program import Program
 from hdl.control.host_registers import Status
 from host.device import BACKENDS, RtlDevice, open_device
 from host.driver import DeviceError, Driver, TargetMismatchError
 from host.samples import InputError
+from sim import reference
+from tests.graph_programs import graph_program
 from tests.host.programs import TARGET, FakeMachine, program
+from tests.random_layers import random_layer
 
 X = np.array([[[[1, -2, 3], [100, -100, 0]]]], np.float32)
 
@@ -59,6 +63,31 @@ def test_batch_is_stacked_and_progress_told(backend):
     assert seen
 
 
+def test_functional_device_executes_the_image():
+    layer = random_layer(11, shape="conv_lookup_pool")
+    made = graph_program(layer.graph, TARGET)
+    with open_device(made, "functional", progress=lambda *told: None) as device:
+        assert device.status().status == Status.IDLE
+        expected = reference.run(layer.graph, layer.inputs)
+        for _ in range(2):
+            outputs = device.run_samples(layer.inputs)
+            for name in layer.graph.outputs:
+                np.testing.assert_array_equal(outputs[name], expected[name])
+        assert device.status().status == Status.DONE
+        assert device.counters() == {} and device.steps() == []
+
+
+def test_functional_device_names_the_fault():
+    layer = random_layer(11, shape="conv")
+    made = graph_program(layer.graph, TARGET)
+    damaged = Program(made.target, made.fingerprint, made.manifest, bytes(len(made.image)),
+                      made.graph)
+    with open_device(damaged, "functional") as device:
+        with pytest.raises(DeviceError, match="^the functional machine stops: .*magic"):
+            device.run_samples(layer.inputs)
+        assert device.status().status == Status.ERROR
+
+
 def test_open_for_a_target_then_load():
     for target in (TARGET, "tiny"):
         with open_device(target, "reference") as device:
@@ -81,7 +110,8 @@ def test_bad_inputs_and_names():
     with open_device(program(), "reference") as device, \
             pytest.raises(InputError, match="unknown input 'z'"):
         device.run({"z": X})
-    with pytest.raises(ValueError, match="unknown backend 'fpga'; backends are reference, rtl"):
+    with pytest.raises(ValueError, match="unknown backend 'fpga'; backends are reference, "
+                                         "functional, rtl"):
         open_device(program(), "fpga")
     with pytest.raises(ValueError, match="unknown target 'big'"):
         open_device("big", "reference")
