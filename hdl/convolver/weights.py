@@ -110,6 +110,11 @@ class WeightLoader(wiring.Component):
             shifts.eq(shifts + self.shifts_free - (first & (state == _State.PARAMETERS))),
         ]
 
+        # A register behind the counters: they step once a context, at most every other cycle.
+        last_frame, last_entry, last_pass = Signal(), Signal(), Signal()
+        m.d.sync += [last_frame.eq(frames == 1), last_entry.eq(entries == 1),
+                     last_pass.eq(passes == 1)]
+
         done = self._contexts(m, fire & (state == _State.CONTEXT), used.o)
         parameters_done = self._parameters(m, fire & (state == _State.PARAMETERS))
         with m.If(fire):
@@ -122,13 +127,13 @@ class WeightLoader(wiring.Component):
             m.d.sync += state.eq(_State.CONTEXT)
         with m.Elif(done):
             m.d.sync += frames.eq(frames - 1)
-            with m.If(frames == 1):
+            with m.If(last_frame):
                 m.d.sync += [frames.eq(config.interleave), entries.eq(entries - 1)]
-                with m.If(entries == 1):
+                with m.If(last_entry):
                     m.d.sync += [
                         entries.eq(config.entries), passes.eq(passes - 1),
                         self.generation.eq(self.generation + 1),
-                        state.eq(Mux(passes == 1, _State.OFF, _State.PARAMETERS)),
+                        state.eq(Mux(last_pass, _State.OFF, _State.PARAMETERS)),
                     ]
 
         return m
