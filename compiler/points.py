@@ -90,7 +90,7 @@ def choose_fractions(graph, ranges, useful):
         points.lower(name, 0 if name in numbers else _fraction(
             ranges[name], headroom.get(name, HEADROOM),
             *useful.get(name, (-math.inf, math.inf))))
-    points.settle()
+    points.settle(graph)
     families = _families(graph)
     while True:
         changed = False
@@ -122,13 +122,15 @@ def _headroom(graph):
 
 
 def _fraction(found, headroom, low, high):
-    """Return the most bits behind the point for a measured range, cut to the useful one."""
+    """Return the most bits behind the point for a measured range, cut to the useful one.
+
+    None for zeros alone, or numbers that all saturate: the point hardly matters.
+    """
     # Headroom is for numbers calibration has not seen; the ends of the useful range are certain.
     sizes = [min(found.high * headroom, high), min(-found.low * headroom, -low)]
     largest = max(sizes)
     if largest <= 0:
-        # Zeros alone, or numbers that all saturate: the point hardly matters.
-        return _DEFAULT
+        return None
     return min(max(math.floor(math.log2(-LOWEST / largest)), _SMALLEST), _LARGEST)
 
 
@@ -178,8 +180,17 @@ class _Points:
     def __getitem__(self, name):
         return self._value[self._find(name)]
 
-    def settle(self):
-        """Start to take notes of what is lowered."""
+    def settle(self, graph):
+        """Give points to the tensors that have none; start to take notes of what is lowered."""
+        for node in graph.nodes:
+            if isinstance(node, Concat):
+                # They must not make what they are concatenated with coarser.
+                known = [self._value[leader] for leader in map(self._find, node.inputs)
+                         if leader in self._value]
+                for name in node.inputs:
+                    self._value.setdefault(self._find(name), min(known, default=_DEFAULT))
+        for name in graph.shapes:
+            self._value.setdefault(self._find(name), _DEFAULT)
         self._settled, self._wanted = True, dict(self._value)
 
     def same(self, first, second):
@@ -195,7 +206,12 @@ class _Points:
         return any(changes)
 
     def lower(self, name, fraction, node=None, why="to match the shifts of the layer"):
-        """Bring a tensor's fraction down to ``fraction``; return whether that changed it."""
+        """Bring a tensor's fraction down to ``fraction``; return whether that changed it.
+
+        None leaves it.
+        """
+        if fraction is None:
+            return False
         leader = self._find(name)
         before = self._value.get(leader, _LARGEST)
         self._value[leader] = min(before, fraction)
