@@ -43,6 +43,9 @@ MAX_ALIGN, MAX_SHIFT = 15, 31
 #: Left shift of a dividend.
 MAX_DIVIDE_SHIFT = 15
 
+#: Bits that a sum drops with a bias worth avoiding.
+MOST_BIASED = 2
+
 #: Bits that a tensor which others read, too, gives up to be concatenated without being copied.
 MOST_GIVEN_UP = 2
 
@@ -90,7 +93,7 @@ def choose_fractions(graph, ranges, useful):
         points.lower(name, 0 if name in numbers else _fraction(
             ranges[name], headroom.get(name, HEADROOM),
             *useful.get(name, (-math.inf, math.inf))))
-    points.settle(graph)
+    points.settle()
     families = _families(graph)
     while True:
         changed = False
@@ -157,6 +160,7 @@ class _Points:
     """Fractions of tensors, those that must be equal held as one."""
 
     def __init__(self, graph):
+        self.graph = graph
         self._leader = {name: name for name in graph.shapes}
         self._value, self._wanted = {}, {}
         self._settled = False
@@ -180,16 +184,16 @@ class _Points:
     def __getitem__(self, name):
         return self._value[self._find(name)]
 
-    def settle(self, graph):
+    def settle(self):
         """Give points to the tensors that have none; start to take notes of what is lowered."""
-        for node in graph.nodes:
+        for node in self.graph.nodes:
             if isinstance(node, Concat):
                 # They must not make what they are concatenated with coarser.
                 known = [self._value[leader] for leader in map(self._find, node.inputs)
                          if leader in self._value]
                 for name in node.inputs:
                     self._value.setdefault(self._find(name), min(known, default=_DEFAULT))
-        for name in graph.shapes:
+        for name in self.graph.shapes:
             self._value.setdefault(self._find(name), _DEFAULT)
         self._settled, self._wanted = True, dict(self._value)
 
@@ -250,6 +254,14 @@ def _align_sum(points, node, *names):
     limit = min(points[names[0]], points[names[1]], points[names[2]] + MAX_SHIFT - MAX_ALIGN)
     # All three are lowered, not only the first that has to be.
     changes = [points.lower(name, limit + MAX_ALIGN, node) for name in names]
+    first, second, output = names
+    for name, other in ((first, second), (second, first)):
+        # Halves are rounded up: dropping one or two bits here would shift the mean of all samples.
+        # The node that makes them has many more bits to round.
+        surplus = points[name] - points[output]
+        if 0 < surplus <= MOST_BIASED and points[other] <= points[output] \
+                and points.graph.only_reader(name) and name not in points.graph.inputs:
+            changes.append(points.lower(name, points[output], node, "to be rounded only once"))
     return any(changes)
 
 

@@ -7,12 +7,19 @@ import pytest
 
 from compiler import fixed
 from compiler.errors import CalibrationError
+from compiler.execute import execute as execute_float
 from compiler.quantise import quantise
 from compiler.reach import elementwise_reach
 from compiler.serialise import decode_graph, encode_graph
 from sim.reference import execute, run
 from tests.compiler.models import model, node, random_inputs, run_onnx
-from tests.compiler.quantised import calibrated, check_legal, compare, graph_of
+from tests.compiler.quantised import (
+    calibrated,
+    check_legal,
+    compare,
+    graph_of,
+    to_samples,
+)
 
 X = {"x": (1, 4, 6, 6)}
 
@@ -249,3 +256,21 @@ def test_squares_have_room_for_brighter_data():
     quantised, _ = quantise(graph, {"x": np.where(random_inputs(X)["x"] < 0, -0.6, 0.6)})
     inputs = {"x": np.where(random_inputs(X, seed=4)["x"] < 0, -0.9, 0.9)}
     assert compare(graph, quantised, inputs)["y"] > 60
+
+
+def test_a_difference_does_not_shift_the_mean():
+    """A mean of half the size could have a bit more than what it is taken from."""
+    blur = np.full((4, 1, 3, 3), 1 / 25)
+    nodes = [node("Conv", ["x", "w"], "m", group=4, pads=[1, 1, 1, 1]),
+             node("Sub", ["x", "m"], "y")]
+    graph, quantised, summary, _ = calibrated(model(nodes, X, constants={"w": blur}), X)
+    subtract = quantised.nodes[1]
+    assert (subtract.shift_a, subtract.shift_b, subtract.shift) == (0, 0, 0)
+    assert any("to be rounded only once" in note for note in summary.notes)
+    fraction = quantised.tensors["y"].fraction
+    errors = []
+    for seed in range(20):
+        x = to_samples(random_inputs(X, seed=seed)["x"][0], fraction)
+        exact = execute_float(graph, {"x": x[None] * 2.0**-fraction})["y"][0]
+        errors.append((run(quantised, {"x": x})["y"] - exact * 2.0**fraction).mean())
+    assert abs(np.mean(errors)) < 0.02
