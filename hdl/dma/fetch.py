@@ -55,7 +55,7 @@ class Fetch(wiring.Component):
         Begin a transfer, in a cycle in which it is not busy. The first address comes later.
     abort : In(1)
         Drop all samples, and beats that are outstanding when they come. No address comes with it
-        or later.
+        or later. May stay high.
     busy : Out(1)
         From the cycle behind ``start`` until the sample marked last has moved, or until all
         outstanding bursts of an aborted transfer have come back.
@@ -100,14 +100,15 @@ class Fetch(wiring.Component):
         m.d.comb += self.busy.eq(running | draining)
         finished = self.o.valid & self.o.ready & self.o.p.last
         with m.If(self.abort):
-            m.d.sync += [running.eq(0), draining.eq(self.busy)]
+            m.d.sync += running.eq(0)
         with m.Elif(self.start):
             m.d.sync += running.eq(1)
-        with m.Else():
-            with m.If(finished):
-                m.d.sync += running.eq(0)
-            with m.If(outstanding == 0):
-                m.d.sync += draining.eq(0)
+        with m.Elif(finished):
+            m.d.sync += running.eq(0)
+        with m.If(self.abort & running):
+            m.d.sync += draining.eq(1)
+        with m.Elif(outstanding == 0):
+            m.d.sync += draining.eq(0)
 
         return m
 

@@ -48,7 +48,8 @@ class Store(wiring.Component):
     start : In(1)
         Begin a transfer, in a cycle in which it is not busy. The first sample comes later.
     abort : In(1)
-        Request no more bursts; send the beats of those already requested without strobes.
+        Request no more bursts; send the beats of those already requested without strobes. May
+        stay high.
     busy : Out(1)
         From the cycle behind ``start`` until the last burst's response has come, or until all
         responses of an aborted transfer have.
@@ -103,12 +104,14 @@ class Store(wiring.Component):
 
         m.d.comb += self.busy.eq(running | draining)
         with m.If(self.abort):
-            m.d.sync += [running.eq(0), draining.eq(self.busy)]
+            m.d.sync += running.eq(0)
         with m.Elif(self.start):
             m.d.sync += running.eq(1)
+        with m.Elif((outstanding == 0) & complete & ~waiting):
+            m.d.sync += running.eq(0)
+        with m.If(self.abort & running):
+            m.d.sync += draining.eq(1)
         with m.Elif(outstanding == 0):
-            with m.If(complete & ~waiting):
-                m.d.sync += running.eq(0)
             m.d.sync += draining.eq(0)
 
         return m

@@ -207,8 +207,9 @@ def test_start_with_abort_begins_nothing():
     simulate(port, bench, checks=both(memory, port))
 
 
-@pytest.mark.parametrize("delay", range(6))
-def test_abort_right_after_start(delay):
+@pytest.mark.parametrize("hold", [False, True])
+@pytest.mark.parametrize("delay", [*range(6), 30, 60])
+def test_abort_soon_after_start(delay, hold):
     target, rng = get_target("tiny"), Random(delay)
     memory = AxiMemory(target.data_width, rng, latency=(5, 20))
     port = Port(target, weights=True)
@@ -220,10 +221,12 @@ def test_abort_right_after_start(delay):
                     weights=weights_config(0, 100, 1))
         for _ in range(delay):
             await ctx.tick()
+        # Control holds it until no port is busy.
         ctx.set(port.abort, 1)
         await ctx.tick()
-        ctx.set(port.abort, 0)
+        ctx.set(port.abort, hold)
         await idle(ctx, port)
+        ctx.set(port.abort, 0)
         assert memory.open_reads == memory.open_writes == 0
         await fill_table(ctx, port.read_table, [300])
         await start(ctx, port, read=read_config([300], *rows), weights=weights_config(5, 3, 1))

@@ -190,8 +190,9 @@ def test_disabled_channel_stays_idle():
     simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
 
 
+@pytest.mark.parametrize("hold", [False, True])
 @pytest.mark.parametrize("name", TARGETS)
-def test_abort_takes_back_what_is_outstanding(name):
+def test_abort_takes_back_what_is_outstanding(name, hold):
     target, rng = get_target(name), Random(3)
     memory = AxiMemory(target.data_width, rng, latency=(1, 80), stall=0.3)
     dut = ReadChannel(target)
@@ -206,10 +207,11 @@ def test_abort_takes_back_what_is_outstanding(name):
                 await ctx.tick()
             ctx.set(dut.abort, 1)
             await ctx.tick()
-            ctx.set(dut.abort, 0)
+            ctx.set(dut.abort, hold)
             while ctx.get(dut.busy):
                 assert not ctx.get(dut.o.valid)
                 await ctx.tick()
+            ctx.set(dut.abort, 0)
             assert memory.open_reads == 0
             # The next step starts clean.
             bases, counts, strides, repeat = random_transfer(rng, len(memory.samples), 100)

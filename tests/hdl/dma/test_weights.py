@@ -65,7 +65,8 @@ def test_disabled_channel_stays_idle():
     simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
 
 
-def test_abort_ends_the_transfer():
+@pytest.mark.parametrize("hold", [False, True])
+def test_abort_ends_the_transfer(hold):
     target, rng = get_target("tiny"), Random(3)
     memory = AxiMemory(target.data_width, rng, latency=(20, 60))
     dut = WeightChannel(target)
@@ -75,10 +76,11 @@ def test_abort_ends_the_transfer():
         await receive(ctx, dut.o, 5, rng=rng)
         ctx.set(dut.abort, 1)
         await ctx.tick()
-        ctx.set(dut.abort, 0)
+        ctx.set(dut.abort, hold)
         while ctx.get(dut.busy):
             assert not ctx.get(dut.o.valid)
             await ctx.tick()
+        ctx.set(dut.abort, 0)
         assert memory.open_reads == 0
         await start(ctx, dut, weights_config(7, 30, 1))
         assert await receive(ctx, dut.o, 30, rng=rng) == memory.at(range(7, 37))

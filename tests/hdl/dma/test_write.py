@@ -138,8 +138,9 @@ def test_takes_nothing_while_idle():
     simulate(dut, bench, checks=memory.processes(writes=[dut.bus]))
 
 
+@pytest.mark.parametrize("hold", [False, True])
 @pytest.mark.parametrize("name", TARGETS)
-def test_abort_leaves_no_burst_behind(name):
+def test_abort_leaves_no_burst_behind(name, hold):
     target, rng = get_target(name), Random(3)
     memory = AxiMemory(target.data_width, rng, latency=(1, 80), stall=0.5)
     dut = WriteChannel(target)
@@ -155,8 +156,9 @@ def test_abort_leaves_no_burst_behind(name):
                 await ctx.tick()
             ctx.set(dut.abort, 1)
             await ctx.tick()
-            ctx.set(dut.abort, 0)
+            ctx.set(dut.abort, hold)
             await idle(ctx, dut)
+            ctx.set(dut.abort, 0)
             assert memory.open_writes == 0
             changed = (memory.samples != before).nonzero()[0]
             assert set(changed.tolist()) <= addresses
