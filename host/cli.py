@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import commands
+from .bench_scene import SceneBench
 from .console import ProgressDisplay
 from .demo import Demo
 
@@ -129,6 +130,26 @@ def _demo(
         result = Demo(digits, trace, progress, quiet=as_json).run()
     if as_json:
         typer.echo(json.dumps(result.data, indent=2))
+    if not result.agrees:
+        raise typer.Exit(1)
+
+
+_bench = typer.Typer(no_args_is_help=True, help="Measure cycles on the simulated hardware.")
+app.add_typer(_bench, name="bench")
+
+
+@_bench.command("scene")
+def _bench_scene(
+        target: Target = "virtex6-lx240t",
+        height: Annotated[int, typer.Option(metavar="H", help="Rows of the frame.")] = 240,
+        width: Annotated[int, typer.Option(metavar="W", help="Columns of the frame.")] = 320,
+        maps: Annotated[tuple[int, int, int] | None, typer.Option(
+            metavar="A B C", help="Maps of the three stages of an untrained network.")] = None,
+        as_json: Json = False):
+    """Label a scene on the RTL; where every cycle goes, and whether all bits are right."""
+    with ProgressDisplay() as progress:
+        result = SceneBench(target, height, width, maps, progress).run()
+    _print(result, as_json)
     if not result.agrees:
         raise typer.Exit(1)
 

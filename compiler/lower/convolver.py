@@ -179,4 +179,5 @@ def convolver_report(job, tile):
             "frames": job.entry_count,
             "frame": [job.frames.height, job.frames.width], "kernel": list(job.frames.kernel),
             "chain_cycles": frames * job.frames.cycles, "macs": job.macs,
-            "active_cycles": active, "active_macs": round(job.macs / active, 3)}
+            "active_cycles": active, "active_macs": round(job.macs / active, 3),
+            "weights": job.assignment.passes * job.pass_weights}
