@@ -126,6 +126,17 @@ class Machine:
         await self.write("PROGRAM", job.program.manifest["program_address"])
         await self.write("CONTROL", START)
 
+    async def moment(self, took):
+        """Wait for a random cycle of a run of ``took`` cycles, or, without, for a busy port."""
+        if took:
+            cycles = self.rng.randrange(took)
+            cocotb.log.info("%d cycles after the start", cycles)
+            await self.cycles(cycles)
+            return
+        while not await self.read("BUSY") >> TARGET.tiles:
+            pass
+        cocotb.log.info("while a port is busy")
+
     async def finish(self):
         for _ in range(4000):
             status = await self.read("STATUS")
@@ -212,13 +223,11 @@ async def reset_in_the_middle_of_a_run(dut):
         machine.load(job)
         samples = job.samples()
         took = await machine.run(job, samples)
-        for _ in range(3):
-            cycles = machine.rng.randrange(1, took)
-            cocotb.log.info("reset %d cycles after the start", cycles)
+        for limit in (took, took, 0):
             machine.put(job, samples)
             before = bytes(machine.memory)
             await machine.start(job)
-            await machine.cycles(cycles)
+            await machine.moment(limit)
             await machine.reset()
             machine.check_untouched(before, job)
             assert await machine.read("STATUS") == Status.IDLE
@@ -254,14 +263,13 @@ async def stops_a_program(dut):
     short, long = jobs()
     machine.load(long)
     took = await machine.run(long)
-    for part in (0, 0.25, 0.5):
+    # Early, while the first step is loaded; in the first half; twice while samples move.
+    for limit in (took // 4, took // 2, 0, 0):
         machine.load(long)
         machine.put(long, long.samples())
         before = bytes(machine.memory)
         await machine.start(long)
-        cycles = int(took * part) + machine.rng.randrange(took // 4)
-        cocotb.log.info("stop %d cycles after the start", cycles)
-        await machine.cycles(cycles)
+        await machine.moment(limit)
         await machine.write("CONTROL", STOP)
         assert await machine.finish() == Status.ERROR
         error, step, *_ = await machine.error()
@@ -272,9 +280,9 @@ async def stops_a_program(dut):
         before = bytes(machine.memory)
         await machine.cycles(200)
         machine.check_untouched(before)
-        for job in (long, short):
-            machine.load(job)
-            await machine.run(job)
+        await machine.run(long)
+    machine.load(short)
+    await machine.run(short)
 
 
 class Transport:
