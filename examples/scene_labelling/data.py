@@ -16,7 +16,7 @@ from examples.scene_labelling import scenes, stanford
 INPUT_NAME = "yuv"
 PHOTOGRAPHS = ("china", "flower")
 TEST_COUNT = 100
-TRAIN_COUNT = 500
+TRAIN_COUNT = 800
 # Scenes 0 to 99 are the test; training starts here.
 FIRST_TRAIN = 1000
 
@@ -117,7 +117,7 @@ def load_train(count=None, folder=None):
     Parameters
     ----------
     count : int, optional
-        How many, from the first; by default all: 500 synthetic scenes, or the training part of
+        How many, from the first; by default all: 800 synthetic scenes, or the training part of
         the data set. More synthetic scenes than that may be asked for, up to 100,000.
     folder : path-like, optional
         Where the Stanford Background data set is; without it the frames are synthetic.

@@ -37,7 +37,7 @@ NORM_SIZE = 15
 NORM_SIGMA = 4.0
 # Contrast below this is not amplified: a flat sky stays flat. Well above the steps of a 16-bit
 # sample, so that the square root and the division keep their precision.
-NORM_FLOOR = 0.1
+NORM_FLOOR = 0.05
 
 WEIGHTS = Path(__file__).parent / "weights.npz"
 

@@ -26,14 +26,15 @@ class _Place(NamedTuple):
     trees: tuple
     objects: tuple
     path: float
+    bushes: float
 
 
 _PLACES = {
-    "city": _Place(.1, .6, .15, (.12, .05, .83), (1, 5), (0, 3), (1, 6), .15),
-    "close": _Place(.2, .2, .4, (.6, .1, .3), (0, 2), (0, 3), (1, 3), .1),
-    "coast": _Place(.55, .2, .3, (.05, .9, .05), (0, 1), (0, 2), (0, 4), .1),
-    "country": _Place(.45, .1, .5, (.85, .05, .1), (0, 2), (0, 6), (0, 4), .5),
-    "mountains": _Place(1., .0, .4, (.5, .3, .2), (0, 1), (0, 5), (0, 2), .3),
+    "city": _Place(.1, .6, .15, (.12, .05, .83), (1, 5), (0, 3), (1, 6), .15, .1),
+    "close": _Place(.2, .2, .4, (.6, .1, .3), (0, 2), (0, 3), (1, 3), .1, .15),
+    "coast": _Place(.55, .2, .3, (.05, .9, .05), (0, 1), (0, 2), (0, 4), .1, .25),
+    "country": _Place(.45, .1, .5, (.85, .05, .1), (0, 2), (0, 6), (0, 4), .5, .35),
+    "mountains": _Place(1., .0, .4, (.5, .3, .2), (0, 1), (0, 5), (0, 2), .3, .3),
 }
 
 
@@ -203,6 +204,17 @@ def _tree(scene, centre, base, height):
     scene.paint(crown, textures.leaves(random, scene.noise, rows, columns, light), TREE, box)
 
 
+def _bushes(scene):
+    """Grow bushes or tree tops into the frame from below, before everything else."""
+    random = scene.random
+    field = scene.noise(np.float32(random.uniform(0, 60)),
+                        scene.columns[:1] / random.uniform(40, 120), 4)
+    edge = HEIGHT - random.uniform(10, 70) * (0.5 + 1.5 * field)
+    scene.paint(scene.rows > edge,
+                textures.leaves(random, scene.noise, scene.rows, scene.columns,
+                                0.5 - (scene.rows - edge) / 60), TREE)
+
+
 def _thing(scene, centre, base, size):
     """Put something in front: each is a few ellipses or boxes, in any colour."""
     random = scene.random
@@ -216,9 +228,10 @@ def _thing(scene, centre, base, size):
         "boat": [("box", 0, .12, 1, .12, 0), ("box", -.1, .34, .4, .12, 1),
                  ("box", .1, .7, .03, .3, 2)],
         "sign": [("box", 0, .35, .05, .35, 2), ("box", 0, .8, .3, .2, 0)],
-        "bloom": [("disc", x, y, .33, .33, 0) for x, y in
-                  [(0, .8), (.35, .55), (.2, .2), (-.2, .2), (-.35, .55)]]
-                 + [("disc", 0, .5, .22, .22, 1)],
+        "bloom": [("disc", .36 * ring * np.sin(turn), .5 + .36 * ring * np.cos(turn), .2, .2, part)
+                  for ring, part in ((1, 0), (.55, random.randint(2)))
+                  for turn in np.arange(random.uniform(0, 1), 6.28, random.uniform(.45, 1))]
+                 + [("disc", 0, .5, .15, .15, 1)],
     }
     afloat = scene.afloat(base, centre)
     kind = "boat" if afloat else random.choice(sorted(set(shapes) - {"boat"}))
@@ -270,6 +283,8 @@ def _foreground(scene, place, close):
             _tree(scene, centre, base, size)
         else:
             _thing(scene, centre, base, size)
+    if scene.chance(place.bushes):
+        _bushes(scene)
 
 
 def _light(scene):
@@ -305,7 +320,6 @@ def make(number):
     if kind == "close":
         scene.horizon = scene.random.uniform(20, 90)
     place = _PLACES[kind]
-    low_sky = _background(scene, place)
-    _ground(scene, place, low_sky)
+    _ground(scene, place, _background(scene, place))
     _foreground(scene, place, kind == "close")
     return _light(scene), scene.labels

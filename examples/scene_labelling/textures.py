@@ -116,7 +116,7 @@ def grass(random, noise, rows, columns, horizon):
                           (.45, .5, .3)])
     blades = noise(down * random.uniform(1, 2), across * random.uniform(1.5, 3), 3)
     patches = noise(down / 6, across / 8, 2)
-    colours = green * (1 + 0.3 * blades + 0.2 * patches)[..., None]
+    colours = green * (1 + random.uniform(0.12, 0.3) * blades + 0.2 * patches)[..., None]
     return blend(colours, pick(random, [(.6, .55, .3), (.35, .5, .2)]), patches - 0.4)
 
 
@@ -127,7 +127,7 @@ def water(random, noise, rows, columns, horizon, low_sky):
     colours = blend(deep, low_sky, np.clip(0.75 - (rows - horizon) / 150, 0.1, 1)
                     * random.uniform(0.4, 1))
     ripples = noise(down * random.uniform(1, 2.5), across * random.uniform(0.15, 0.4), 3)
-    colours = colours * (1 + random.uniform(0.1, 0.35) * ripples)[..., None]
+    colours = colours * (1 + random.uniform(0.04, 0.35) * ripples)[..., None]
     return blend(colours, np.float32([1, 1, 1]),
                  (ripples - random.uniform(0.7, 1.5)) * random.uniform(0, 2))
 
@@ -143,12 +143,13 @@ def asphalt(random, noise, rows, columns, horizon):
 
 
 def leaves(random, noise, rows, columns, light):
-    """Return foliage: tufts with bright tops and dark gaps; ``light`` is 1 where the sun is."""
+    """Return foliage: tufts and clumps with dark gaps; ``light`` is 1 where the sun is."""
     leaf = pick(random, [(.2, .35, .12), (.28, .45, .15), (.15, .25, .12), (.4, .45, .15),
                          (.5, .35, .15), (.3, .35, .3)])
-    size = random.uniform(3, 7)
-    tufts = noise(rows / size, columns / size, 3)
-    return leaf * (0.85 + 0.45 * tufts + 0.35 * light)[..., None]
+    size, down, across = random.uniform(2.5, 7), *random.uniform(0, 64, 2)
+    tufts = noise(rows / size + down, columns / size + across, 3)
+    clumps = noise(rows / size / 4 + across, columns / size / 5 + down, 2)
+    return leaf * np.clip(0.85 + 0.45 * tufts + 0.3 * clumps + 0.35 * light, 0.15, None)[..., None]
 
 
 def facade(random, noise, down, across, size):

@@ -149,8 +149,8 @@ def train(rgb, labels, *, steps, batch, seed, report=50):
     random = np.random.RandomState(seed)
     model = SceneNet(scene.random_network(seed=seed))
     # The decay keeps weights and sums small: more of the 16 bits are left for the fraction.
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=2e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps,
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=2e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps,
                                                    pct_start=0.15)
     order, total, right, begun = [], 0.0, 0.0, time.monotonic()
     for step in range(1, steps + 1):
@@ -182,9 +182,9 @@ def main():
     parser.add_argument("output", help="file to write (.npz)")
     parser.add_argument("--data", metavar="FOLDER",
                         help="the Stanford Background data set (default: synthetic scenes)")
-    parser.add_argument("--frames", type=int, help="training frames (default: 500 synthetic "
+    parser.add_argument("--frames", type=int, help="training frames (default: 800 synthetic "
                         "scenes, or all of the data set's)")
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
