@@ -127,7 +127,7 @@ class Machine {
         top_->rst = 1;
         const bool fine = run(cycles);
         top_->rst = 0;
-        return fine;
+        return run(1) && fine;  // until the register before the design's reset has passed it on
     }
 
     bool read(uint32_t address, uint32_t* value) {

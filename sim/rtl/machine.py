@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .design import target_verilog
+from .sharing import shared_code, with_reset_register
 from .toolchain import Recipe, build
 
 __all__ = ["Machine", "MachineError", "MemoryBehaviour", "recipe"]
@@ -88,11 +89,16 @@ def recipe(verilog, *, top="neuflow", trace=None):
         raise ValueError(f"a wave file must end in {' or '.join(_TRACE_FLAGS)}, not {trace!r}")
     names = _SOURCES | (_FST_SOURCES if trace == ".fst" else {})
     flags = ["--x-assign", "fast", "--x-initial", "fast", "--no-timing", "--no-assert",
-             "--timescale-override", "1ps/1ps", "-O3", "--output-split", "20000"]
+             "--timescale-override", "1ps/1ps", "-O3", "--output-split", "20000",
+             # What these two make differs from instance to instance.
+             "-fno-dfg-scoped", "-fno-table"]
     if trace:
         flags += [_TRACE_FLAGS[trace], "--trace-max-width", "1024"]
+    whole = f"{top}_simulated"
+    verilog = {"sharing.vlt": shared_code(verilog, top), **verilog,
+               f"{whole}.v": with_reset_register(verilog, top, whole)}
     return Recipe(
-        top=top, verilog=verilog, product="libneuflow.so", shared=True,
+        top=whole, verilog=verilog, product="libneuflow.so", shared=True,
         cpp={name: (_HERE / source).read_text() for name, source in names.items()},
         verilator_flags=tuple(flags), compiler_flags=("-DNDEBUG",),
         optimise="-O1" if trace else "-O3")
