@@ -13,7 +13,7 @@ class Use:
 
     Cycles of convolvers are means over those that the step uses: ``active``, ``border``, the three
     stalls and ``idle`` add up to ``cycles``. In a step without convolvers they are means over the
-    DMA ports in use: ``active`` counts cycles in which samples moved.
+    DMA ports that read: ``active`` counts cycles in which samples came.
 
     Parameters
     ----------
@@ -95,13 +95,16 @@ def _ports(record, event):
 
 def _port_cycles(record):
     """Return active and stalled cycles of a step that no convolver works in."""
-    reads, writes = _ports(record, "read_active"), _ports(record, "write_active")
-    pairs = [(reads, _ports(record, "read_stall")), (writes, _ports(record, "write_stall"))]
-    stall_input, stall_output = (
-        _mean(stalled for moved, stalled in zip(*pair, strict=True) if moved) for pair in pairs)
-    # A reduction reads more than it writes; whoever moves more sets the pace.
-    active = max(_mean(filter(None, moved)) for moved in (reads, writes))
-    return {"active": active, "stall_input": stall_input, "stall_output": stall_output}
+    def stalled(way):
+        return _mean(stall for moved, stall in zip(
+            _ports(record, f"{way}_active"), _ports(record, f"{way}_stall"), strict=True) if moved)
+
+    active = _mean(filter(None, _ports(record, "read_active")))
+    stall_input = stalled("read")
+    # While memory keeps both ways waiting, the samples that are missing count.
+    rest = max(0.0, record.cycles - active - stall_input)
+    return {"active": active, "stall_input": stall_input,
+            "stall_output": min(rest, stalled("write"))}
 
 
 def _convolver_cycles(step, record):
