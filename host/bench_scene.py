@@ -12,10 +12,9 @@ from .device import open_device
 
 __all__ = ["GROUPS", "SceneBench", "SceneResult", "group_of"]
 
-#: Groups of layers in the order of the table, by how their names begin; what is in none of them
-#: makes the network's input.
-GROUPS = {"features": ("stage",), "classifier": ("classifier", "choose")}
-_INPUT_GROUP = "normalisation"
+#: Groups of layers, by how their names begin.
+GROUPS = {"normalisation": ("frame_", "lcn_"), "features": ("stage",),
+          "classifier": ("classifier", "choose")}
 
 _GROUP_HEADERS = ("group", "cycles", "ms", "predicted", "error", "busy", "MMACs", "MB read",
                   "MB written")
@@ -26,10 +25,7 @@ _CALIBRATION = 2
 
 def group_of(layer):
     """Return the group that a layer belongs to."""
-    for name, beginnings in GROUPS.items():
-        if layer.startswith(beginnings):
-            return name
-    return _INPUT_GROUP
+    return next(name for name, beginnings in GROUPS.items() if layer.startswith(beginnings))
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class SceneResult:
     steps : list of host.bench.Use
         Each step.
     groups : list of host.bench.Use
-        Features (the three convolution stages), normalisation with the smaller frames, classifier.
+        Normalisation with the smaller frames, features (the three convolution stages), classifier.
     whole : host.bench.Use
         The run from start to end.
     difference : str or None
@@ -174,14 +170,13 @@ class SceneBench:
             expected = device.run(self.frame, raw=True)
         run = self._run_rtl(program)
         steps = step_uses(program, run.records)
-        names = dict.fromkeys((*GROUPS, _INPUT_GROUP))
         groups = [total(name, [use for use in steps if group_of(use.name) == name])
-                  for name in names]
+                  for name in GROUPS]
         difference = first_difference(expected, run.outputs)
         return SceneResult(
-            self.target, self.size, steps, [use for use in groups if use.cycles],
-            total("whole frame", steps), difference and str(difference),
-            sum(array.size for array in expected.values()), run.bus, run.seconds)
+            self.target, self.size, steps, groups, total("whole frame", steps),
+            difference and str(difference), sum(array.size for array in expected.values()),
+            run.bus, run.seconds)
 
     def _rtl_progress(self, what, done=None, total=None):
         if total is None:
