@@ -1,7 +1,7 @@
 """The benchmark of scene labelling: a frame on the RTL, every cycle accounted for."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 from . import render
@@ -43,7 +43,7 @@ class SceneResult:
     groups : list of host.bench.Use
         Normalisation with the smaller frames, features (the three convolution stages), classifier.
     whole : host.bench.Use
-        The run from start to end.
+        The run from start to end, with the cycles after the last step.
     difference : str or None
         Where outputs and reference differ first.
     values : int
@@ -172,11 +172,12 @@ class SceneBench:
         steps = step_uses(program, run.records)
         groups = [total(name, [use for use in steps if group_of(use.name) == name])
                   for name in GROUPS]
+        whole = total("whole frame", steps)
+        whole = replace(whole, control=run.cycles - whole.cycles)
         difference = first_difference(expected, run.outputs)
         return SceneResult(
-            self.target, self.size, steps, groups, total("whole frame", steps),
-            difference and str(difference), sum(array.size for array in expected.values()),
-            run.bus, run.seconds)
+            self.target, self.size, steps, groups, whole, difference and str(difference),
+            sum(array.size for array in expected.values()), run.bus, run.seconds)
 
     def _rtl_progress(self, what, done=None, total=None):
         if total is None:
@@ -192,4 +193,4 @@ class SceneBench:
             bus = tuple(after - old for after, old in
                         zip(device.machine.traffic, before, strict=True))
             return SimpleNamespace(outputs=outputs, records=device.steps(), bus=bus,
-                                   seconds=seconds)
+                                   cycles=device.counters()["cycles"], seconds=seconds)
