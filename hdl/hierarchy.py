@@ -6,6 +6,8 @@ by simulators and synthesis tools, once a tile. Components that contain others t
 an instance of a module that it remembers and writes once.
 """
 
+import abc
+
 from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
@@ -16,9 +18,10 @@ __all__ = ["PREFIX", "Inline", "Library", "ModuleInstance", "Modules"]
 PREFIX = "neuflow_"
 
 
-class Library:
+class Library(abc.ABC):
     """Where a component gets the components it contains."""
 
+    @abc.abstractmethod
     def get(self, name, make):
         """Return a component equal to ``make()``.
 
@@ -29,7 +32,6 @@ class Library:
         make : callable
             Makes the component.
         """
-        raise NotImplementedError
 
 
 class Inline(Library):
