@@ -1,5 +1,7 @@
 """Circuits that move samples to other places: copies, enlargement, and the largest of all maps."""
 
+import math
+
 from hdl.registers import OPERATIONS
 
 from ..errors import CompileError
@@ -8,7 +10,7 @@ from .circuit import Circuit, loops
 from .posts import chain
 from .predict import read_traffic
 from .sharing import share_memory
-from .streaming import MOST_COUNT, MOST_REDUCED, Stream, linear_loops, read_registers
+from .streaming import MOST_COUNT, MOST_REDUCED, Stream, linear_loops, set_read
 
 __all__ = ["argmax_streams", "concat_streams", "upsample_streams"]
 
@@ -16,15 +18,11 @@ __all__ = ["argmax_streams", "concat_streams", "upsample_streams"]
 def _stream(stage, target, port, order, table, write, samples, reduce=None):
     """Return the stream of one DMA port: read in an order, perhaps reduce, write."""
     circuit, node, tile = Circuit(), target.tiles + port, target.dma_tiles[port]
-    registers, table = read_registers(order, table)
-    circuit.set(node, "read", registers)
-    circuit.set(node, "read_table", table)
+    set_read(circuit, node, order, table)
     circuit.set(node, "write", write)
     chain(circuit, tile, "dma", stage.nodes, {}, reduce)
-    written = 1
-    for count in write["count"]:
-        written *= count
-    return Stream(circuit, samples, read_traffic(registers, table, written, target))
+    traffic = read_traffic(circuit.units[node]["read"], table, math.prod(write["count"]), target)
+    return Stream(circuit, samples, traffic)
 
 
 def concat_streams(stage, graph, target, addresses):

@@ -14,7 +14,7 @@ from .posts import chain, reduction
 from .predict import Traffic, read_traffic
 
 __all__ = ["MOST_COUNT", "MOST_REDUCED", "Stream", "elementwise_streams", "linear_loops",
-           "lookup_streams", "pool_streams", "read_registers"]
+           "lookup_streams", "pool_streams", "set_read"]
 
 #: Most samples that one reduction takes, and most iterations of a loop: what the registers hold.
 MOST_REDUCED = (1 << 16) - 1
@@ -43,14 +43,10 @@ class Stream:
     traffic: Traffic
 
 
-def read_registers(order, table):
-    """Return registers and table of a read channel."""
-    return {"enable": 1, "repeat": 1, "entries": len(table)} | loops(*order), table
-
-
-def _set_read(circuit, node, registers):
-    circuit.set(node, "read", registers[0])
-    circuit.set(node, "read_table", registers[1])
+def set_read(circuit, node, order, table):
+    """Let a DMA port read ``order`` (count, stride) loops from each base of ``table``."""
+    circuit.set(node, "read", {"enable": 1, "repeat": 1, "entries": len(table)} | loops(*order))
+    circuit.set(node, "read_table", table)
 
 
 def linear_loops(shape):
@@ -87,7 +83,7 @@ def _sample_streams(stage, graph, target, addresses, values):
     for port, (offset, shape) in enumerate(
             _shares(graph.tensors[stage.output].shape, target.ports)):
         circuit, node = Circuit(), target.tiles + port
-        _set_read(circuit, node, read_registers(linear_loops(shape), [source + offset]))
+        set_read(circuit, node, linear_loops(shape), [source + offset])
         circuit.set(node, "write", {
             "enable": 1, "base": result + offset} | loops(*linear_loops(shape)))
         chain(circuit, target.dma_tiles[port], "dma", stage.nodes, {}, values)
@@ -173,10 +169,11 @@ def _pool_stream(stage, shapes, target, addresses, port, job):
                            f"{MOST_REDUCED} of an operator; pool in two steps")
     circuit, node = Circuit(), target.tiles + port
     base = addresses[0] + row[2] * columns + column[2]
-    _set_read(circuit, node, read_registers(
-        [(column[3], 1), (row[3], columns), (column[1], pool.stride[1]),
-         (row[1], pool.stride[0] * columns)],
-        [base + channel * rows * columns for channel in range(first, first + count)]))
+    windows = [(column[3], 1), (row[3], columns), (column[1], pool.stride[1]),
+               (row[1], pool.stride[0] * columns)]
+    set_read(
+        circuit, node, windows,
+        [base + channel * rows * columns for channel in range(first, first + count)])
     plane = out_rows * out_columns
     circuit.set(node, "write", {
         "enable": 1, "base": addresses[1] + first * plane + row[0] * out_columns + column[0],
@@ -227,7 +224,7 @@ def _pair_stream(stage, target, addresses, pair, offset, shape):
     first, second = (target.tiles + target.port_of_tile(name) for name in (tile, other))
     circuit = Circuit()
     for node, address in zip((first, second), addresses, strict=False):
-        _set_read(circuit, node, read_registers(linear_loops(shape), [address + offset]))
+        set_read(circuit, node, linear_loops(shape), [address + offset])
     circuit.set(first, "write", {
         "enable": 1, "base": addresses[2] + offset} | loops(*linear_loops(shape)))
     circuit.set(tile, "op0", _operator_values(head))
