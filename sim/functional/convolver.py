@@ -24,8 +24,8 @@ SPARE_CONTEXTS = 4
 #: Words of bias and shift in front of the weights, for each group and lane.
 PARAMETER_WORDS = 4
 
-#: Most elements of the matrices that are multiplied at once.
-MOST_ELEMENTS = 1 << 24
+#: Most samples that are laid out for the multiplication at once: what a processor's cache holds.
+MOST_ELEMENTS = 1 << 18
 
 
 def _require(condition, message):
@@ -186,34 +186,48 @@ def _gather(taps, shape, weights):
 
 def _sums(frames, taps, weights):
     """Return the accumulators (passes, groups, lanes, outputs) without bias."""
-    passes, entries, groups, lanes, _ = weights.shape
-    outputs = taps[0][1].size if taps else 0
-    sums = np.zeros((passes, groups, lanes, outputs))
-    shared = [stream for stream, _ in taps]
-    index = np.array([index for _, index in taps])
-    data_passes, _, data_groups, _ = frames[shared[0]].shape
-    step = max(1, MOST_ELEMENTS // max(1, index.size))
-    for p in range(data_passes):
-        for g in range(data_groups):
-            part = (slice(p, p + 1) if data_passes > 1 else slice(None),
-                    slice(g, g + 1) if data_groups > 1 else slice(None))
-            for start in range(0, entries, step):
-                span = slice(start, start + step)
-                columns = _columns(frames, shared, index, p, g, span)
-                rows = weights[part[0], span, part[1]].transpose(0, 2, 3, 1, 4)
-                sums[part] += (rows.reshape(-1, columns.shape[0]) @ columns).reshape(
-                    *rows.shape[:3], outputs)
+    sums = np.zeros((*weights.shape[:1], *weights.shape[2:4], taps[0][1].size))
+    for stream, data in enumerate(frames):
+        chosen = [place for place, (source, _) in enumerate(taps) if source == stream]
+        if not chosen:
+            continue
+        part = weights[..., chosen]
+        # Lanes that take their samples from the other stream would multiply by zeros.
+        lanes = np.flatnonzero(part.any(axis=(0, 1, 2, 4)))
+        index = np.array([taps[place][1] for place in chosen])
+        sums[:, :, lanes] += _stream_sums(data, index, part[:, :, :, lanes])
     return sums
 
 
-def _columns(frames, shared, index, p, g, span):
-    """Return the samples that each tap of each entry meets, as (entries * taps, outputs)."""
-    if len(set(shared)) == 1:
-        chosen = frames[shared[0]][p, span, g][:, index]
-    else:
-        chosen = np.stack([frames[stream][p, span, g][:, row]
-                           for stream, row in zip(shared, index, strict=True)], axis=1)
-    return chosen.reshape(-1, index.shape[1])
+def _stream_sums(data, index, weights):
+    """Return what the samples of one stream add to the accumulators.
+
+    Parameters
+    ----------
+    data : array of (passes or 1, entries, groups or 1, samples)
+        Its frames.
+    index : array of (taps, outputs)
+        Sample that each tap meets.
+    weights : array of (passes, entries, groups, lanes, taps)
+    """
+    passes, entries, groups, lanes, _ = weights.shape
+    sums = np.zeros((passes, groups, lanes, index.shape[1]))
+    step = min(entries, max(1, MOST_ELEMENTS // max(1, index.size)))
+    # Made once: fresh pages would cost more than what is written to them.
+    buffer = np.empty((step, *index.shape))
+    for p, g in np.ndindex(data.shape[0], data.shape[2]):
+        part = (slice(p, p + 1) if data.shape[0] > 1 else slice(None),
+                slice(g, g + 1) if data.shape[2] > 1 else slice(None))
+        for start in range(0, entries, step):
+            span = slice(start, min(start + step, entries))
+            columns = buffer[:span.stop - start]
+            # Clipping never happens; it keeps NumPy from buffering what it writes.
+            np.take(data[p, span, g], index, axis=1, out=columns, mode="clip")
+            rows = weights[part[0], span, part[1]].transpose(0, 2, 3, 1, 4)
+            factors = rows.reshape(-1, columns.shape[0] * columns.shape[1])
+            sums[part] += (factors @ columns.reshape(-1, index.shape[1])).reshape(
+                *rows.shape[:3], -1)
+    return sums
 
 
 def _drain(registers, shape, stream, sums, shift):
@@ -264,9 +278,6 @@ def convolve(registers, macs, target, streams, weights):
     bias, shift, table = _weights(shape, weights)
     taps, table = _gather(_taps(registers, macs, shape, target), shape, table)
     _require(all(stream < len(frames) for stream, _ in taps), "a MAC uses stream B, which is off")
-    if len(frames) > 1:
-        frames = [np.broadcast_to(item, np.broadcast_shapes(*(f.shape for f in frames)))
-                  for item in frames]
     sums = np.zeros((*bias.shape, registers["out_size"]), np.int64) + bias[..., None]
     if taps:
         sums += _sums(frames, taps, table).astype(np.int64)
