@@ -2,9 +2,10 @@
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 
-from . import render
+from . import files, render
 from .bench import step_uses, total, use_table
 from .commands import UsageError, named_target
 from .compare import first_difference
@@ -53,6 +54,8 @@ class SceneResult:
         bytes count whole.
     seconds : float
         Processor time of the simulation.
+    picture : pathlib.Path
+        PNG file of the labels.
     """
 
     target: object
@@ -64,6 +67,7 @@ class SceneResult:
     values: int
     bus: tuple[int, int]
     seconds: float
+    picture: Path
 
     @property
     def agrees(self):
@@ -83,6 +87,7 @@ class SceneResult:
             "groups": [use.data(target) for use in self.groups],
             "whole": self.whole.data(target),
             "bus_bytes": {"read": self.bus[0], "written": self.bus[1]},
+            "picture": str(self.picture),
             "simulation": {"processor_seconds": self.seconds,
                            "cycles_per_second": self.whole.whole / self.seconds},
         }
@@ -103,7 +108,8 @@ class SceneResult:
             f"Memory bus: {self.bus[0] / 1e6:.1f} MB read, {self.bus[1] / 1e6:.1f} MB written.",
             f"Simulated at {self.whole.whole / self.seconds:,.0f} cycles a second of one core.",
             f"RTL and reference DIFFER: {self.difference}" if self.difference else
-            f"RTL and reference agree on every bit of every output: {self.values:,} values.")
+            f"RTL and reference agree on every bit of every output: {self.values:,} values.",
+            f"Labels: {self.picture}")
 
 
 class SceneBench:
@@ -117,6 +123,8 @@ class SceneBench:
         Rows and columns of the frame, at most 240 and 320; multiples of 16.
     maps : tuple of int or None
         Maps of the three stages of an untrained network, in place of the trained one.
+    picture : path-like
+        PNG file to write: the photograph beside the labels.
     progress : callable
         Told how far the work is.
 
@@ -124,30 +132,25 @@ class SceneBench:
     ------
     UsageError
         If there is no such target, or the frame's size or the maps cannot be.
+    host.files.FileError
+        If the picture cannot be written.
     """
 
-    def __init__(self, target, height, width, maps, progress):
+    def __init__(self, target, height, width, maps, picture, progress):
         from examples.scene_labelling import data, export, network
 
         self.target = named_target(target)
         self.size, self.progress = (height, width), progress
-        if height > network.HEIGHT or width > network.WIDTH:
-            raise UsageError(f"the photograph has {network.HEIGHT}x{network.WIDTH} pixels, too few "
-                             f"for a frame of {height}x{width}")
+        self.picture = Path(picture)
+        files.check_output(self.picture, (".png",), make_folder=True)
         try:
+            self.photograph = data.crop(data.photograph("china"), height, width)
             self.model = (export.build(height, width, maps) if maps else
                           export.to_onnx(network.load(), height, width))
         except ValueError as error:
             raise UsageError(str(error)) from None
-        self.calibration = {name: self._crop(array)
-                            for name, array in data.calibration(_CALIBRATION).items()}
-        self.frame = {data.INPUT_NAME: self._crop(data.to_yuv(data.photograph("china")))[None]}
-
-    def _crop(self, frames):
-        height, width = self.size
-        top, left = ((whole - part) // 2 for whole, part in
-                     zip(frames.shape[-2:], self.size, strict=True))
-        return frames[..., top:top + height, left:left + width]
+        self.calibration = data.calibration(_CALIBRATION, self.size)
+        self.frame = {data.INPUT_NAME: data.to_yuv(self.photograph)[None]}
 
     def run(self):
         """Run it.
@@ -175,9 +178,18 @@ class SceneBench:
         whole = total("whole frame", steps)
         whole = replace(whole, control=run.cycles - whole.cycles)
         difference = first_difference(expected, run.outputs)
+        self._draw(run.outputs)
         return SceneResult(
             self.target, self.size, steps, groups, whole, difference and str(difference),
-            sum(array.size for array in expected.values()), run.bus, run.seconds)
+            sum(array.size for array in expected.values()), run.bus, run.seconds, self.picture)
+
+    def _draw(self, outputs):
+        """Write the picture of the labels that the RTL gave."""
+        from examples.scene_labelling import export, label
+
+        labels = outputs[export.LABELS_NAME][0, 0]
+        with files.replacing(self.picture) as path:
+            label.label_picture(labels, self.photograph).save(path)
 
     def _rtl_progress(self, what, done=None, total=None):
         if total is None:

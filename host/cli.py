@@ -145,10 +145,13 @@ def _bench_scene(
         width: Annotated[int, typer.Option(metavar="W", help="Columns of the frame.")] = 320,
         maps: Annotated[tuple[int, int, int] | None, typer.Option(
             metavar="A B C", help="Maps of the three stages of an untrained network.")] = None,
+        picture: Annotated[Path, typer.Option(
+            metavar="FILE", help="Picture of the labels to write (.png).")] =
+        Path("build/bench/scene.png"),
         as_json: Json = False):
     """Label a scene on the RTL; where every cycle goes, and whether all bits are right."""
     with ProgressDisplay() as progress:
-        result = SceneBench(target, height, width, maps, progress).run()
+        result = SceneBench(target, height, width, maps, picture, progress).run()
     _print(result, as_json)
     if not result.agrees:
         raise typer.Exit(1)

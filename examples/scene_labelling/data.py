@@ -75,6 +75,29 @@ def photograph(name):
                         Image.Resampling.LANCZOS)
 
 
+def crop(rgb, height, width):
+    """Return the middle of frames.
+
+    Parameters
+    ----------
+    rgb : numpy.ndarray
+        ... x rows x columns x 3.
+    height, width : int
+        Rows and columns to keep.
+
+    Raises
+    ------
+    ValueError
+        If the frames have fewer.
+    """
+    rows, columns = rgb.shape[-3:-1]
+    if height > rows or width > columns:
+        raise ValueError(f"The photograph has {rows}x{columns} pixels, too few for a frame of "
+                         f"{height}x{width}")
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return rgb[..., top:top + height, left:left + width, :]
+
+
 def _load(names, count, folder, part):
     count = len(names) if count is None else count
     if not 1 <= count <= len(names):
@@ -140,20 +163,27 @@ def load_train(count=None, folder=None):
                  TRAIN_COUNT if count is None else count, None, "training")
 
 
-def calibration(count=8):
+def calibration(count=8, size=(240, 320)):
     """Return training frames to calibrate the quantisation with.
 
     Parameters
     ----------
     count : int
         How many synthetic scenes; the first are a mixture of all kinds.
+    size : tuple of int
+        Rows and columns to keep of their middle.
 
     Returns
     -------
     dict of str to numpy.ndarray
-        ``{"yuv": ...}``, float32, count x 3 x 240 x 320: the key is the ONNX input's name.
+        ``{"yuv": ...}``, float32, count x 3 x rows x columns: the key is the ONNX input's name.
+
+    Raises
+    ------
+    ValueError
+        If there are not that many scenes, or they are smaller.
     """
-    return {INPUT_NAME: to_yuv(load_train(count)[0])}
+    return {INPUT_NAME: to_yuv(crop(load_train(count)[0], *size))}
 
 
 def main():

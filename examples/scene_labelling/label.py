@@ -1,24 +1,34 @@
-"""Label a photograph and draw what the network sees, with onnxruntime.
+"""Label a photograph with the simulated machine, and draw what it sees.
 
 ::
 
     python -m examples.scene_labelling.label china labels.png
+    python -m examples.scene_labelling.label china labels.png --backend rtl
 
 The first argument is a picture file, or ``china`` or ``flower`` for scikit-learn's photographs.
 """
 
 import argparse
+import functools
+import sys
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from examples.scene_labelling import data, evaluate, scenes
+from examples.scene_labelling import chip, data, evaluate, scenes
+from host import files
+from host.commands import describe, user_errors
+from host.console import ProgressDisplay
 
 COLOURS = np.array([(135, 190, 235), (30, 110, 45), (125, 125, 130), (150, 205, 85), (40, 80, 180),
                     (205, 145, 90), (140, 105, 135), (220, 45, 60)], np.uint8)
 _OVERLAY = 0.65
 _GAP = 6
 _LEGEND_ROW = 16
+_LEGEND_COLUMN = 150
+
+#: What labels a frame: the functional machine, the simulated hardware, or floating point.
+BACKENDS = ("functional", "rtl", "onnx")
 
 
 def label_picture(labels, rgb):
@@ -54,7 +64,8 @@ def label_picture(labels, rgb):
     colours = COLOURS[evaluate.enlarge(labels, stride)]
     mixed = np.round(_OVERLAY * colours + (1 - _OVERLAY) * rgb).astype(np.uint8)
 
-    legend_rows = -(-len(scenes.CLASSES) // 4)
+    legend_columns = max(1, min(4, 2 * width // _LEGEND_COLUMN))
+    legend_rows = -(-len(scenes.CLASSES) // legend_columns)
     picture = Image.new("RGB", (2 * width + 3 * _GAP,
                                 height + 3 * _GAP + legend_rows * _LEGEND_ROW), "white")
     picture.paste(Image.fromarray(rgb), (_GAP, _GAP))
@@ -62,12 +73,33 @@ def label_picture(labels, rgb):
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
     counts = np.bincount(labels.ravel().astype(np.int64), minlength=len(scenes.CLASSES))
     for index, name in enumerate(scenes.CLASSES):
-        left = _GAP + index % 4 * (2 * width + _GAP) // 4
-        top = height + 2 * _GAP + index // 4 * _LEGEND_ROW
+        row, column = divmod(index, legend_columns)
+        left = _GAP + column * (2 * width + _GAP) // legend_columns
+        top = height + 2 * _GAP + row * _LEGEND_ROW
         draw.rectangle((left, top, left + 12, top + 11), tuple(COLOURS[index].tolist()), "black")
         draw.text((left + 18, top), f"{name} {100 * counts[index] / labels.size:.0f} %",
                   fill="black", font=font)
     return picture
+
+
+def _label_in_float(model, rgb):
+    session = evaluate.open_model(model)
+    height, width = session.get_inputs()[0].shape[-2:]
+    rgb = data.crop(rgb, height, width)
+    return evaluate.label(session, rgb), rgb, "onnxruntime, in floating point"
+
+
+def _label_on_chip(arguments, rgb, progress):
+    program = chip.compile_scene(arguments.target, arguments.model, progress)
+    if arguments.backend == "rtl":
+        progress = functools.partial(progress, unit="cycles")
+    found = chip.label(program, rgb, arguments.backend, progress)
+    if found.difference:
+        raise chip.DifferenceError(f"{arguments.backend} and reference differ: {found.difference}")
+    told = "counted" if found.measured else "predicted"
+    return found.labels, found.rgb, (
+        f"{arguments.target}: {found.milliseconds:.1f} ms ({found.cycles:,} cycles {told}); "
+        f"{arguments.backend} and reference agree on every bit of {found.values:,} values")
 
 
 def main():
@@ -76,13 +108,30 @@ def main():
     parser.add_argument("photograph", help="picture file, or: " + ", ".join(data.PHOTOGRAPHS))
     parser.add_argument("output", help="picture to write (.png)")
     parser.add_argument("--model", help="ONNX file (default: the trained network)")
+    parser.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0],
+                        help="the compiled program executed on arrays, the hardware's Verilog "
+                        "simulated (minutes), or floating point with onnxruntime "
+                        "(default: functional)")
+    parser.add_argument("--target", default="virtex6-lx240t",
+                        help="machine to compile for (default: virtex6-lx240t)")
     arguments = parser.parse_args()
-    if arguments.photograph in data.PHOTOGRAPHS:
-        rgb = data.photograph(arguments.photograph)
-    else:
-        rgb = data.read_picture(arguments.photograph)
-    labels = evaluate.label(evaluate.open_model(arguments.model), rgb)
-    label_picture(labels, rgb).save(arguments.output)
+    try:
+        files.check_output(arguments.output, (".png",))
+        if arguments.photograph in data.PHOTOGRAPHS:
+            rgb = data.photograph(arguments.photograph)
+        else:
+            rgb = data.read_picture(arguments.photograph)
+        with ProgressDisplay() as progress:
+            labels, rgb, told = (
+                _label_in_float(arguments.model, rgb) if arguments.backend == "onnx" else
+                _label_on_chip(arguments, rgb, progress))
+        with files.replacing(arguments.output) as path:
+            label_picture(labels, rgb).save(path)
+    except chip.DifferenceError as error:
+        sys.exit(str(error))
+    except user_errors() as error:
+        parser.error(describe(error))
+    print(f"{arguments.output}: {told}")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from onnx import numpy_helper
 from PIL import Image
 from scipy import ndimage
 
-from examples.scene_labelling import data, evaluate, export, label, scenes, stanford
+from examples.scene_labelling import chip, data, evaluate, export, label, scenes, stanford
 from examples.scene_labelling import network as scene
+from host.device import BACKENDS, FunctionalDevice, open_device
 
 FOLDER = Path(evaluate.__file__).parent
 SMALL = (8, 6, 10)
@@ -372,15 +373,78 @@ def test_features_fit_sixteen_bits(session, name):
     assert 0.5 < np.abs(features).max() < 16
 
 
-def test_labelling_a_photograph(tmp_path, session):
+def run_label(*arguments):
+    """Run the program that labels a picture; return what it prints."""
+    result = subprocess.run([sys.executable, "-m", "examples.scene_labelling.label",
+                             *map(str, arguments)], cwd=FOLDER.parents[1], capture_output=True,
+                            text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_labelling_a_photograph_in_floating_point(tmp_path, session):
     path = tmp_path / "labels.png"
-    subprocess.run([sys.executable, "-m", "examples.scene_labelling.label", "china", path],
-                   check=True, cwd=FOLDER.parents[1])
+    run_label("china", path, "--backend", "onnx")
     rgb = data.photograph("china")
     expected = label.label_picture(evaluate.label(session, rgb), rgb)
     with Image.open(path) as picture:
         assert picture.size == expected.size
         assert np.array_equal(np.asarray(picture), np.asarray(expected))
+
+
+def small_model(path):
+    path.write_bytes(export.build(48, 64, SMALL).SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("backend, target", [
+    ("functional", "tiny"), ("functional", "virtex6-lx240t"),
+    pytest.param("rtl", "tiny", marks=[pytest.mark.rtl, pytest.mark.slow]),
+    pytest.param("rtl", "virtex6-lx240t", marks=[pytest.mark.rtl, pytest.mark.slow])])
+def test_the_machine_labels_a_photograph(tmp_path, backend, target):
+    model = small_model(tmp_path / "small.onnx")
+    told = run_label("flower", tmp_path / "labels.png", "--model", model, "--backend", backend,
+                     "--target", target)
+    word = "counted" if backend == "rtl" else "predicted"
+    assert re.search(rf"{target}: [\d.]+ ms \([\d,]+ cycles {word}\); {backend} and reference "
+                     r"agree on every bit of 5,952 values\n$", told), told
+    rgb = data.crop(data.photograph("flower"), 48, 64)
+    program = chip.compile_scene(target, model)
+    with open_device(program, "reference") as device:
+        labels = device.run({"yuv": data.to_yuv(rgb)[None]})["labels"][0, 0]
+    with Image.open(tmp_path / "labels.png") as picture:
+        assert np.array_equal(np.asarray(picture), np.asarray(label.label_picture(labels, rgb)))
+
+
+def test_a_wrong_bit_stops_the_labelling(tmp_path, monkeypatch):
+    class Wrong(FunctionalDevice):
+        def run(self, inputs, raw=False):
+            outputs = super().run(inputs, raw)
+            outputs["features"][0, 3, 2, 1] ^= 1
+            return outputs
+
+    monkeypatch.setitem(BACKENDS, "functional", Wrong)
+    model, path = small_model(tmp_path / "small.onnx"), tmp_path / "labels.png"
+    monkeypatch.setattr(sys, "argv", ["label", "china", str(path), "--model", str(model)])
+    with pytest.raises(SystemExit, match=r"differ: output 'features' at \[0, 3, 2, 1\]"):
+        label.main()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["absent.jpg", "labels.png"], "absent.jpg: No such file"),
+    (["china", "labels.jpg"], "its name must end in .png"),
+    (["china", "labels.png", "--target", "big"], "'big'"),
+    (["china", "labels.png", "--model", "absent.onnx"], "absent.onnx"),
+])
+def test_labelling_refuses(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["label", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        label.main()
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_label_picture_shows_frame_and_labels():

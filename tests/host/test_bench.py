@@ -3,8 +3,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
+from compiler.compile import compile_model
+from examples.scene_labelling import data, label
 from hdl.control.counters import counter_names
 from hdl.target import get_target
 from host import bench, bench_scene, cli
@@ -94,7 +97,9 @@ class Rtl(ReferenceDevice):
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
     def opened(program, backend, *, progress=None):
         if backend != "rtl":
             return open_device(program, backend, progress=progress)
@@ -128,6 +133,22 @@ def test_the_command_s_json(run):
     assert told["bus_bytes"] == {"read": 1000, "written": 500}
 
 
+def test_the_labels_are_drawn(run):
+    run(*SMALL, "--picture", "labels.png")
+    with Image.open("labels.png") as picture:
+        pixels = np.asarray(picture)[6:38]
+    photograph = data.crop(data.photograph("china"), 32, 32)
+    assert np.array_equal(pixels[:, 6:38], photograph)
+    # The labels of the untrained network, by the reference: every colour shows its class.
+    bench = bench_scene.SceneBench("tiny", 32, 32, (3, 3, 3), "other.png", lambda *progress: None)
+    program = compile_model(bench.model, "tiny", bench.calibration)
+    with open_device(program, "reference") as device:
+        labels = device.run(bench.frame)["labels"][0, 0].repeat(4, 0).repeat(4, 1)
+    shown = (pixels[:, 44:76] - 0.35 * photograph) / 0.65
+    assert np.array_equal(
+        np.abs(shown[:, :, None] - label.COLOURS).sum(axis=3).argmin(axis=2), labels)
+
+
 def test_the_command_s_tables(run):
     text = run(*SMALL).stdout
     assert "Scene labelling, 32x32, on tiny: 25 MACs, 100 MHz" in text
@@ -146,6 +167,7 @@ def test_a_wrong_bit_is_told(run, monkeypatch):
     (["--height", "40"], "must be multiples of 16, not 40x320"),
     (["--width", "336"], "too few for a frame of 240x336"),
     (["--maps", "1", "2", "3"], "three stages of 3 maps or more"),
+    (["--picture", "labels.jpg"], "labels.jpg: its name must end in .png"),
     (["--target", "big"], "big")])
 def test_what_cannot_be_is_refused(run, arguments, message):
     result = run(*arguments)
@@ -155,8 +177,8 @@ def test_what_cannot_be_is_refused(run, arguments, message):
 
 @pytest.mark.rtl
 @pytest.mark.slow
-def test_a_reduced_network_on_the_whole_grid():
-    result = bench_scene.SceneBench("virtex6-lx240t", 48, 64, (8, 12, 20),
+def test_a_reduced_network_on_the_whole_grid(tmp_path):
+    result = bench_scene.SceneBench("virtex6-lx240t", 48, 64, (8, 12, 20), tmp_path / "scene.png",
                                     lambda *progress: None).run()
     assert result.agrees, result.difference
     assert result.values == 12 * 16 * (1 + 60)
