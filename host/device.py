@@ -4,7 +4,7 @@
 """
 
 import abc
-import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from sim.functional import FunctionalError, FunctionalMachine
 from .driver import DeviceError, DeviceStatus, Driver, Status, check_target
 from .samples import join_outputs, split_inputs
 
-__all__ = ["BACKENDS", "Device", "FunctionalDevice", "ReferenceDevice", "RtlDevice",
-           "open_device"]
+__all__ = ["BACKENDS", "Device", "FunctionalDevice", "PredictedStep", "ReferenceDevice",
+           "RtlDevice", "open_device"]
 
 
 class Device(abc.ABC):
@@ -77,13 +77,20 @@ class Device(abc.ABC):
         """
         graph = self._loaded().graph
         runs, batched = split_inputs(graph, inputs)
-        results = [self._run(samples, index, len(runs)) for index, samples in enumerate(runs)]
-        return join_outputs(graph, results, batched, raw)
+        return join_outputs(graph, self._run_all(runs), batched, raw)
 
     def run_samples(self, samples):
         """Run once on int16 arrays of shape (channels, rows, columns); outputs alike."""
         self._loaded()
         return self._run(samples, 0, 1)
+
+    def run_batch(self, runs):
+        """Run once for each dict of int16 arrays (channels, rows, columns); outputs alike."""
+        self._loaded()
+        return self._run_all(runs)
+
+    def _run_all(self, runs):
+        return [self._run(samples, index, len(runs)) for index, samples in enumerate(runs)]
 
     def _loaded(self):
         if self.program is None:
@@ -215,46 +222,83 @@ class RtlDevice(Device):
         self.driver.close()
 
 
+@dataclass(frozen=True)
+class PredictedStep:
+    """One step of a run that kept no time.
+
+    Parameters
+    ----------
+    number : int
+        Step.
+    name, layer : str
+        The node and the user's layer it works on.
+    predicted_cycles : int
+        What the compiler expects from commit to end.
+    cycles : None
+        Nothing was measured.
+    counters : dict
+        Empty: nothing was counted.
+    """
+
+    number: int
+    name: str
+    layer: str
+    predicted_cycles: int
+    cycles: None = None
+    counters: dict = field(default_factory=dict)
+
+
 class FunctionalDevice(Device):
-    """Executes the program image on whole streams, without the hardware; it counts no cycles."""
+    """Executes the program image on whole streams, without the hardware: cycles are predicted.
+
+    A batch runs many images at a time.
+    """
 
     backend = "functional"
 
     def __init__(self, target, progress=None):
         super().__init__(target, progress)
         self.machine = FunctionalMachine(target)
+        self._prepared = None
         self._status = Status.IDLE
 
     def _load(self, program):
         self.machine.load(0, program.image)
+        self._prepared = None
         self._status = Status.IDLE
 
     def _run(self, samples, index, count):
-        manifest, memory = self.program.manifest, self.machine.memory
-        for entry in manifest["inputs"]:
-            self.machine.load(entry["address"], samples[entry["name"]].astype("<i2").tobytes())
-        self._status = Status.ERROR
+        return self._run_all([samples])[0]
+
+    def _run_all(self, runs):
+        manifest = self.program.manifest
+        inputs = [(entry["address"], np.stack([run[entry["name"]] for run in runs]))
+                  for entry in manifest["inputs"]]
+        outputs = [(entry["address"], tuple(entry["maps"])) for entry in manifest["outputs"]]
+        names = [entry["name"] for entry in manifest["outputs"]]
+        self._status, results = Status.ERROR, []
         try:
-            self.machine.run(manifest["program_address"])
+            if self._prepared is None:
+                self._prepared = self.machine.prepare(manifest["program_address"])
+            for tensors in self.machine.run_images(self._prepared, inputs, outputs):
+                results += [dict(zip(names, arrays, strict=True))
+                            for arrays in zip(*tensors, strict=True)]
+                if self.progress and len(runs) > 1:
+                    self.progress("Running the functional machine", len(results), len(runs))
         except FunctionalError as error:
             raise DeviceError(f"the functional machine stops: {error}") from error
         self._status = Status.DONE
-        if self.progress and count > 1:
-            self.progress("Running the functional machine", index + 1, count)
-        outputs = {}
-        for entry in manifest["outputs"]:
-            size = 2 * math.prod(entry["maps"])
-            words = memory[entry["address"]:entry["address"] + size].view("<i2")
-            outputs[entry["name"]] = words.reshape(entry["maps"]).astype(np.int16)
-        return outputs
+        return results
 
     def counters(self):
-        """Return nothing: it has no counters."""
-        return {}
+        """Return the cycles that the compiler predicts for a run's steps; nothing was counted."""
+        return {"predicted_cycles": self._loaded().predicted_cycles}
 
     def steps(self):
-        """Return nothing: it keeps no time."""
-        return []
+        """Return a `PredictedStep` for each step."""
+        return [PredictedStep(step["number"], step["name"], step["layer"],
+                              step["predicted_cycles"])
+                for step in self._loaded().manifest["steps"]]
 
     def status(self):
         """Return idle, done or error."""

@@ -24,7 +24,7 @@ class _Circuit:
     mask : int
         Nodes committed for this step; only their channels and convolvers start.
     memory : array of int16
-        Memory by sample address.
+        Memory of each image, by sample address.
     """
 
     def __init__(self, target, active, mask, memory):
@@ -150,8 +150,17 @@ class _Circuit:
                                           f"nothing")
 
 
-def run_circuit(target, active, mask, memory):
+def run_circuit(target, active, mask, memory, protected=()):
     """Run one step: everything is read, then everything is written.
+
+    Parameters
+    ----------
+    target, active, mask
+        As `_Circuit` takes them.
+    memory : array of int16
+        Memory of each image, by sample address, one row an image.
+    protected : sequence of tuple
+        Sample addresses, first and beyond the last, that no step may write.
 
     Raises
     ------
@@ -163,6 +172,6 @@ def run_circuit(target, active, mask, memory):
     circuit.check_consumed()
     for port, registers, table, samples in writes:
         try:
-            write_samples(memory, registers, table, samples)
+            write_samples(memory, registers, table, samples, protected)
         except FunctionalError as reason:
             raise FunctionalError(f"port {port}: {reason}") from reason

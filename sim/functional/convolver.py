@@ -27,6 +27,10 @@ PARAMETER_WORDS = 4
 #: Most samples that are laid out for the multiplication at once: what a processor's cache holds.
 MOST_ELEMENTS = 1 << 18
 
+#: Up to so many times a pass's frames, all distinct frames are multiplied with all passes' weights:
+#: a large product of matrices is faster than many small ones.
+MOST_REPEATED = 8
+
 
 def _require(condition, message):
     if not condition:
@@ -75,33 +79,45 @@ def _shape(registers, target):
 
 
 def _frames(registers, shape, samples, what):
-    """Return the frames as (passes, entries, groups, samples of a frame); axes may be views."""
+    """Return the distinct frames of a stream, and the number of each in (passes, entries, groups).
+
+    Frames are (number, samples of a frame and a zero, images). Axes of the numbers along which
+    every frame is the same have length 1.
+    """
     rows, columns = registers["data_height"], registers["data_width"]
     wanted = (shape.passes, shape.entries, shape.groups, rows, columns)
-    _require(samples is not None and samples.size == np.prod(wanted),
-             f"waits for {np.prod(wanted)} samples on stream {what}, "
-             f"{0 if samples is None else samples.size} come")
+    come = 0 if samples is None else samples[0].size
+    _require(come == np.prod(wanted),
+             f"waits for {np.prod(wanted)} samples on stream {what}, {come} come")
+    wanted = (len(samples), *wanted)
     try:
         data = np.reshape(samples, wanted, copy=False)
     except ValueError:
         data = samples.reshape(wanted)
-    # Axes along which every frame is the same are worked on once.
-    for axis in (0, 2):
+    # Axes along which every frame is the same are looked at once.
+    for axis in (1, 3):
         if data.strides[axis] == 0:
             data = data.take([0], axis=axis)
-    # One more word than the frame: the zero that masked samples point at.
-    frames = np.zeros((*data.shape[:3], shape.frame + 1))
-    view = frames[..., :-1].reshape(*data.shape[:3], shape.height, shape.width)
     kinds = registers["kinds"]
     for kind in range(min(kinds, shape.entries)):
         x, y = (int(registers[name][kind]) for name in ("kind_x", "kind_y"))
         _require(x + columns <= shape.width and y + rows <= shape.height,
                  f"data of kind {kind} leaves the frame")
+    found, numbers = {}, np.zeros(data.shape[1:4], int)
+    for place in np.ndindex(numbers.shape):
+        key = (place[1] % kinds, data[:, *place].tobytes())
+        numbers[place] = found.setdefault(key, len(found))
+    # One more word than the frame: the zero that masked samples point at.
+    frames = np.zeros((len(found), shape.frame + 1, len(data)))
+    view = frames[:, :-1].reshape(len(found), shape.height, shape.width, len(data))
+    for number, (kind, content) in enumerate(found):
+        x, y = int(registers["kind_x"][kind]), int(registers["kind_y"][kind])
         used = (min(rows, int(registers["kind_height"][kind])),
                 min(columns, int(registers["kind_width"][kind])))
-        view[:, kind::kinds, :, y:y + used[0], x:x + used[1]] = \
-            data[:, kind::kinds, :, :used[0], :used[1]]
-    return frames
+        values = np.frombuffer(content, samples.dtype).reshape(len(data), rows, columns)
+        view[number, y:y + used[0], x:x + used[1]] = np.moveaxis(
+            values[:, :used[0], :used[1]], 0, -1)
+    return frames, numbers
 
 
 def _weights(shape, stream):
@@ -184,50 +200,69 @@ def _gather(taps, shape, weights):
     return [(key[0], indices[key]) for key in keys], table
 
 
-def _sums(frames, taps, weights):
-    """Return the accumulators (passes, groups, lanes, outputs) without bias."""
-    sums = np.zeros((*weights.shape[:1], *weights.shape[2:4], taps[0][1].size))
-    for stream, data in enumerate(frames):
-        chosen = [place for place, (source, _) in enumerate(taps) if source == stream]
-        if not chosen:
-            continue
-        part = weights[..., chosen]
-        # Lanes that take their samples from the other stream would multiply by zeros.
-        lanes = np.flatnonzero(part.any(axis=(0, 1, 2, 4)))
-        index = np.array([taps[place][1] for place in chosen])
-        sums[:, :, lanes] += _stream_sums(data, index, part[:, :, :, lanes])
-    return sums
-
-
-def _stream_sums(data, index, weights):
-    """Return what the samples of one stream add to the accumulators.
+def _sums(streams, taps, weights, outputs):
+    """Return the accumulators (passes, groups, lanes, outputs, images) without bias.
 
     Parameters
     ----------
-    data : array of (passes or 1, entries, groups or 1, samples)
-        Its frames.
-    index : array of (taps, outputs)
-        Sample that each tap meets.
+    streams : list of tuple
+        Distinct frames and their numbers, for each stream.
+    taps : list of tuple
+        Stream and frame index of every output, for each distinct tap.
     weights : array of (passes, entries, groups, lanes, taps)
+        Kernels.
+    outputs : int
+        Outputs of a lane.
     """
-    passes, entries, groups, lanes, _ = weights.shape
-    sums = np.zeros((passes, groups, lanes, index.shape[1]))
-    step = min(entries, max(1, MOST_ELEMENTS // max(1, index.size)))
-    # Made once: fresh pages would cost more than what is written to them.
-    buffer = np.empty((step, *index.shape))
-    for p, g in np.ndindex(data.shape[0], data.shape[2]):
-        part = (slice(p, p + 1) if data.shape[0] > 1 else slice(None),
-                slice(g, g + 1) if data.shape[2] > 1 else slice(None))
-        for start in range(0, entries, step):
-            span = slice(start, min(start + step, entries))
-            columns = buffer[:span.stop - start]
-            # Clipping never happens; it keeps NumPy from buffering what it writes.
-            np.take(data[p, span, g], index, axis=1, out=columns, mode="clip")
-            rows = weights[part[0], span, part[1]].transpose(0, 2, 3, 1, 4)
-            factors = rows.reshape(-1, columns.shape[0] * columns.shape[1])
-            sums[part] += (factors @ columns.reshape(-1, index.shape[1])).reshape(
-                *rows.shape[:3], -1)
+    passes, _, groups, lanes, _ = weights.shape
+    sums = np.zeros((passes, groups, lanes, outputs, streams[0][0].shape[-1]))
+    for stream, (frames, numbers) in enumerate(streams):
+        used = [place for place, tap in enumerate(taps) if tap[0] == stream]
+        if used:
+            kernels = weights[..., used]
+            index = np.array([taps[place][1] for place in used])
+            chosen = np.flatnonzero(kernels.any(axis=(0, 1, 2, 4)))
+            sums[:, :, chosen] += _stream_sums(frames, numbers, kernels[:, :, :, chosen], index)
     return sums
+
+
+def _stream_sums(frames, numbers, kernels, index):
+    """Return what one stream adds to the accumulators, shaped like them."""
+    passes, entries, groups, lanes, taps = kernels.shape
+    shape = (passes, groups, lanes, index.shape[1], frames.shape[-1])
+    if len(frames) <= MOST_REPEATED * entries:
+        # All outputs over all distinct frames at once; what a pass does not read weighs 0.
+        spread = np.zeros((passes, groups, len(frames), lanes, taps))
+        numbers = np.broadcast_to(numbers, (passes, entries, groups))
+        place = np.ogrid[:passes, :groups]
+        for entry in range(entries):
+            spread[*place, numbers[:, entry]] += kernels[:, entry]
+        rows = spread.transpose(0, 1, 3, 2, 4).reshape(-1, len(frames), taps)
+        return _product(rows, frames, index).reshape(shape)
+    sums = np.zeros(shape)
+    for p, g in np.ndindex(numbers.shape[0], numbers.shape[2]):
+        part = (slice(p, p + 1) if numbers.shape[0] > 1 else slice(None),
+                slice(g, g + 1) if numbers.shape[2] > 1 else slice(None))
+        rows = kernels[part[0], :, part[1]].transpose(0, 2, 3, 1, 4)
+        sums[part] += _product(rows.reshape(-1, entries, taps), frames[numbers[p, :, g]],
+                               index).reshape(*rows.shape[:3], *shape[3:])
+    return sums
+
+
+def _product(rows, frames, index):
+    """Return sums over frames and taps: (rows, frames, taps) times (frames, samples, images)."""
+    total = np.zeros((len(rows), index.shape[1] * frames.shape[-1]))
+    step = min(len(frames), max(1, MOST_ELEMENTS // (index.size * frames.shape[-1])))
+    # Made once: fresh pages would cost more than what is written to them.
+    buffer = np.empty((step, *index.shape, frames.shape[-1]))
+    for start in range(0, len(frames), step):
+        part = frames[start:start + step]
+        columns = buffer[:len(part)]
+        # Clipping never happens; it keeps NumPy from buffering what it writes.
+        np.take(part, index, axis=1, out=columns, mode="clip")
+        total += rows[:, start:start + step].reshape(len(rows), -1) \
+            @ columns.reshape(-1, total.shape[1])
+    return total
 
 
 def _drain(registers, shape, stream, sums, shift):
@@ -246,10 +281,11 @@ def _drain(registers, shape, stream, sums, shift):
         _require(offsets.size and offsets.min() >= 0 and offsets.max() < registers["out_size"],
                  "drain order leaves a group's outputs")
         part = slice(first, first + lanes)
-        values = chosen[:, :, part].transpose(0, 2, 1, 3)[..., offsets]
+        values = chosen[:, :, part].transpose(0, 2, 1, 3, 4)[:, :, :, offsets]
         moves = (shift[:-1] if name == "drain_lanes" else shift[-1:])[:, :, part]
-        parts.append(requantise(values, moves.transpose(0, 2, 1)[..., None]).ravel())
-    return np.concatenate(parts) if parts else None
+        moved = requantise(values, moves.transpose(0, 2, 1)[..., None, None])
+        parts.append(moved.reshape(-1, sums.shape[-1]))
+    return np.concatenate(parts).T if parts else None
 
 
 def convolve(registers, macs, target, streams, weights):
@@ -262,15 +298,27 @@ def convolve(registers, macs, target, streams, weights):
     target : Target
         The machine.
     streams : tuple of array
-        Streams A and B; B is None unless it is in use.
+        Streams A and B, images first; B is None unless it is in use.
     weights : array of int16
-        The weight stream.
+        The weight stream: one for all images, or one for each.
+
+    Returns
+    -------
+    tuple of array
+        Samples (images, samples) of each drain stream, or None.
 
     Raises
     ------
     FunctionalError
         If the circuit would hang, or the registers break a rule of the contract.
     """
+    if weights is not None and len(weights) > 1:
+        apart = [convolve(registers, macs, target,
+                          [stream if stream is None else stream[image:image + 1]
+                           for stream in streams], weights[image:image + 1])
+                 for image in range(len(weights))]
+        return tuple(None if drains[0] is None else np.concatenate(drains)
+                     for drains in zip(*apart, strict=True))
     shape = _shape(registers, target)
     used = streams if registers["two_streams"] else streams[:1]
     frames = [_frames(registers, shape, stream, name)
@@ -278,8 +326,7 @@ def convolve(registers, macs, target, streams, weights):
     bias, shift, table = _weights(shape, weights)
     taps, table = _gather(_taps(registers, macs, shape, target), shape, table)
     _require(all(stream < len(frames) for stream, _ in taps), "a MAC uses stream B, which is off")
-    sums = np.zeros((*bias.shape, registers["out_size"]), np.int64) + bias[..., None]
-    if taps:
-        sums += _sums(frames, taps, table).astype(np.int64)
+    sums = _sums(frames, taps, table, registers["out_size"]).astype(np.int64)
+    sums += bias[..., None, None]
     _require(-(1 << 35) <= sums.min() and sums.max() < 1 << 35, "an accumulator overflows")
     return tuple(_drain(registers, shape, stream, sums, shift) for stream in (0, 1))

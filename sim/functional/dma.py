@@ -22,9 +22,9 @@ def _walk(counts, strides):
 
 def _check(addresses, memory, what):
     low, high = int(addresses.min()), int(addresses.max())
-    if low < 0 or high >= len(memory):
+    if low < 0 or high >= memory.shape[-1]:
         raise FunctionalError(f"{what} channel goes to sample {low if low < 0 else high}, memory "
-                              f"has {len(memory)}")
+                              f"has {memory.shape[-1]}")
 
 
 def _entries(table, entries, what):
@@ -37,14 +37,14 @@ def _entries(table, entries, what):
 
 
 def read_samples(memory, registers, table):
-    """Return what a read channel brings, as (repeat, entries, four loops, outermost first).
+    """Return what a read channel brings: (images, repeat, entries, four loops, outermost first).
 
     Axes along which the address does not change are views of one copy.
 
     Parameters
     ----------
     memory : array of int16
-        Memory by sample address.
+        Memory of each image, by sample address.
     registers : dict
         Of the read unit.
     table : tuple of array
@@ -57,45 +57,55 @@ def read_samples(memory, registers, table):
     counts = registers["count"].tolist()
     addresses = _entries(table, entries, "read") + _walk(counts, registers["stride"].tolist())
     _check(addresses, memory, "read")
-    return np.broadcast_to(memory[addresses], (repeat, entries, *counts[::-1]))
+    samples = memory[:, addresses][:, None]
+    return np.broadcast_to(samples, (len(memory), repeat, entries, *counts[::-1]))
 
 
 def weight_samples(memory, registers):
-    """Return what a weight channel brings."""
+    """Return what a weight channel brings, once if it is the same for all images."""
     base, length = registers["base"], registers["length"]
     if length < 1 or registers["repeat"] < 1:
         raise FunctionalError("weight channel has length or repeat 0")
-    if base + length > len(memory):
+    if base + length > memory.shape[-1]:
         raise FunctionalError(f"weight channel goes to sample {base + length - 1}, memory has "
-                              f"{len(memory)}")
-    return np.tile(memory[base:base + length], registers["repeat"])
+                              f"{memory.shape[-1]}")
+    weights = memory[:, base:base + length]
+    if (weights[1:] == weights[0]).all():
+        weights = weights[:1]
+    return np.tile(weights, registers["repeat"])
 
 
-def write_samples(memory, registers, table, samples):
+def write_samples(memory, registers, table, samples, protected=()):
     """Write a stream to memory.
 
     Parameters
     ----------
     memory : array of int16
-        Memory by sample address.
+        Memory of each image, by sample address.
     registers : dict
         Of the write unit.
     table : tuple of array
         Offsets, and which of them were written for this step.
     samples : array of int16
-        The stream.
+        The stream of each image.
+    protected : sequence of tuple
+        Sample addresses, first and beyond the last, that the hardware reads ahead of time.
 
     Raises
     ------
     FunctionalError
-        If the stream is not as long as the loops.
+        If the stream is not as long as the loops, or goes where it must not.
     """
     counts, entries = registers["count"].tolist(), registers["entries"]
     offsets = _entries(table, entries, "write") if entries else np.zeros((1,) * 5, np.int64)
     addresses = registers["base"] + offsets + _walk(counts, registers["stride"].tolist())
     addresses = np.broadcast_to(addresses, (max(entries, 1), *counts[::-1]))
-    if addresses.size != samples.size:
+    if addresses.size != samples[0].size:
         raise FunctionalError(f"write channel waits for {addresses.size} samples, "
-                              f"{samples.size} come")
+                              f"{samples[0].size} come")
     _check(addresses, memory, "write")
-    memory[addresses.ravel()] = samples.ravel()
+    addresses = addresses.ravel()
+    for low, high in protected:
+        if ((addresses >= low) & (addresses < high)).any():
+            raise FunctionalError("write channel changes the program that runs")
+    memory[:, addresses] = samples.reshape(len(samples), -1)

@@ -1,12 +1,37 @@
 """The functional machine: runs a program image from memory, without cycles."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .circuit import run_circuit
 from .errors import FunctionalError
-from .program import Registers, parse_packets, parse_program
+from .program import HEADER_WORDS, RECORD_WORDS, Registers, Step, parse_packets, parse_program
 
-__all__ = ["FunctionalMachine"]
+__all__ = ["FunctionalMachine", "Prepared"]
+
+#: Bytes of the memories that work on several images at a time.
+BATCH_BYTES = 1 << 25
+
+#: Most images at a time: more of them gain nothing.
+MOST_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A program whose packets have been read.
+
+    Parameters
+    ----------
+    steps : list of tuple
+        Each `Step`, and the active registers of every node once it is committed.
+    protected : list of tuple
+        Sample addresses, first and beyond the last, of header, records and packets. The hardware
+        reads them ahead of time: a step that writes them is refused.
+    """
+
+    steps: list[tuple[Step, list]]
+    protected: list[tuple[int, int]]
 
 
 class FunctionalMachine:
@@ -43,6 +68,32 @@ class FunctionalMachine:
                                   f"{len(self.memory)}")
         self.memory[address:address + len(data)] = np.frombuffer(data, np.uint8)
 
+    def prepare(self, program_address=0):
+        """Read the program in memory, to run it several times.
+
+        Returns
+        -------
+        Prepared
+
+        Raises
+        ------
+        FunctionalError
+            If the hardware would refuse the program; the message names the step.
+        """
+        registers, steps = Registers(self.target), []
+        records, program = parse_program(self.memory, program_address, self.target)
+        spans = [(program_address, 4 * HEADER_WORDS), (records, 4 * RECORD_WORDS * len(program))]
+        for step in program:
+            for index, (unit, offset, mask, words) in enumerate(parse_packets(self.memory, step)):
+                registers.write(unit, offset, mask, words, f"step {step.number}, packet {index}")
+            try:
+                registers.commit(step.commit)
+            except FunctionalError as reason:
+                raise FunctionalError(f"step {step.number}: {reason}") from reason
+            steps.append((step, list(registers.active)))
+            spans.append((step.packets, 4 * step.words))
+        return Prepared(steps, [(start // 2, (start + length) // 2) for start, length in spans])
+
     def run(self, program_address=0):
         """Run a program to its end.
 
@@ -51,14 +102,71 @@ class FunctionalMachine:
         FunctionalError
             If the hardware would refuse the program or hang in it; the message names the step.
         """
-        registers = Registers(self.target)
-        samples = self.memory.view("<i2")
-        for step in parse_program(self.memory, program_address, self.target):
-            for index, (unit, offset, mask, words) in enumerate(parse_packets(self.memory, step)):
-                registers.write(unit, offset, mask, words,
-                                f"step {step.number}, packet {index}")
+        self._run_steps(self.prepare(program_address), self.memory.view("<i2")[None])
+
+    def run_images(self, prepared, inputs, outputs):
+        """Run a program on several images, many at a time; this machine's memory stays as it is.
+
+        Parameters
+        ----------
+        prepared : Prepared
+            What `prepare` returned.
+        inputs : list of tuple
+            Byte address and samples (images, ...) of each input.
+        outputs : list of tuple
+            Byte address and shape of each output.
+
+        Yields
+        ------
+        list of numpy.ndarray
+            int16 (some images, ...) of each output, all images in order.
+
+        Raises
+        ------
+        FunctionalError
+            As `run` does.
+        """
+        tensors = [(address // 2, int(np.prod(shape))) for address, shape in outputs]
+        tensors += [(address // 2, samples[0].size) for address, samples in inputs]
+        size = self._reach(prepared, tensors)
+        memory = self.memory.view("<i2")[:size]
+        together = min(max(1, BATCH_BYTES // (2 * size)), MOST_IMAGES)
+        for start in range(0, len(inputs[0][1]), together):
+            chunks = [(address // 2, samples[start:start + together].astype("<i2"))
+                      for address, samples in inputs]
+            batch = np.tile(memory, (len(chunks[0][1]), 1))
+            for address, samples in chunks:
+                batch[:, address:address + samples[0].size] = samples.reshape(len(samples), -1)
+            self._run_steps(prepared, batch)
+            yield [batch[:, address // 2:address // 2 + int(np.prod(shape))].reshape(-1, *shape)
+                   for address, shape in outputs]
+
+    def _run_steps(self, prepared, memory):
+        for step, active in prepared.steps:
             try:
-                registers.commit(step.commit)
-                run_circuit(self.target, registers.active, step.commit, samples)
+                run_circuit(self.target, active, step.commit, memory, prepared.protected)
             except FunctionalError as reason:
                 raise FunctionalError(f"step {step.number}: {reason}") from reason
+
+    def _reach(self, prepared, tensors):
+        """Return the samples of memory, from 0 on, that tensors and channels can touch."""
+        highest = max(address + size for address, size in tensors)
+        for step, active in prepared.steps:
+            for node in range(self.target.tiles, self.target.nodes):
+                if step.commit >> node & 1:
+                    highest = max(highest, _channels_reach(active[node]))
+        return min(highest, len(self.memory) // 2)
+
+
+def _channels_reach(units):
+    """Return the first sample address above all that a DMA port's channels may touch."""
+    highest = 0
+    for name, table in (("read", "read_table"), ("write", "write_table")):
+        registers = units[name]
+        span = np.maximum((registers["count"] - 1) * registers["stride"], 0).sum()
+        values, known = units[table]
+        highest = max(highest, registers.get("base", 0) + int(span) + 1
+                      + int(values[known].max(initial=0)))
+    if "weights" in units:
+        highest = max(highest, units["weights"]["base"] + units["weights"]["length"])
+    return highest

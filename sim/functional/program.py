@@ -40,7 +40,9 @@ def _words(memory, address, count):
 
 
 def parse_program(memory, address, target):
-    """Return the steps of the program whose header is at ``address``.
+    """Return the byte address of a program's records, and its steps.
+
+    Its header is at ``address``.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def parse_program(memory, address, target):
         if record[6] or record[7]:
             raise FunctionalError(f"step {index}: words 6 and 7 of the record are not zero")
         steps.append(Step(*record[:6]))
-    return steps
+    return records, steps
 
 
 def parse_packets(memory, step):

@@ -1,4 +1,4 @@
-"""Operators, mapper and FIFOs on whole streams."""
+"""Operators, mapper and FIFOs on whole streams: arrays (images, ...) of samples in order."""
 
 from dataclasses import dataclass
 
@@ -19,16 +19,21 @@ class Endless:
     samples: np.ndarray
 
 
+def _flat(samples):
+    """Return a stream as (images, samples)."""
+    return samples.reshape(len(samples), -1)
+
+
 def _second(registers, count, b):
     """Return operand b for ``count`` samples of a."""
     if registers["constant_enable"]:
         return np.int64(registers["constant"])
     if isinstance(b, Endless):
-        return np.resize(b.samples, count).astype(np.int64)
-    if b is None or b.size != count:
-        raise FunctionalError(f"operator waits: {count} samples of a, "
-                              f"{0 if b is None else b.size} of b")
-    return b.ravel().astype(np.int64)
+        return b.samples[:, np.arange(count) % b.samples.shape[1]].astype(np.int64)
+    come = 0 if b is None else b[0].size
+    if come != count:
+        raise FunctionalError(f"operator waits: {count} samples of a, {come} of b")
+    return _flat(b).astype(np.int64)
 
 
 def _divide(a, b, shift):
@@ -53,15 +58,15 @@ def _elementwise(name, registers, a, b):
 
 def _reduce(name, registers, a):
     count = registers["count"]
-    if count < 1 or a.size % count:
-        raise FunctionalError(f"operator reduces {count} samples at a time, {a.size} come")
-    groups = a.reshape(-1, count)
+    if count < 1 or a.shape[1] % count:
+        raise FunctionalError(f"operator reduces {count} samples at a time, {a.shape[1]} come")
+    groups = a.reshape(len(a), -1, count)
     if name == "reduce_sum":
-        return requantise(groups.sum(axis=1, dtype=np.int64) * registers["constant"],
+        return requantise(groups.sum(axis=2, dtype=np.int64) * registers["constant"],
                           registers["shift"])
     if name == "reduce_argmax":
-        return saturate(groups.argmax(axis=1))
-    return (groups.max(axis=1) if name == "reduce_max" else groups.min(axis=1)).astype(np.int16)
+        return saturate(groups.argmax(axis=2))
+    return (groups.max(axis=2) if name == "reduce_max" else groups.min(axis=2)).astype(np.int16)
 
 
 def _decimate(registers, samples):
@@ -70,20 +75,20 @@ def _decimate(registers, samples):
         return samples
     if not (height and registers["step_x"] and registers["step_y"]):
         raise FunctionalError("decimator has a width but height or step 0")
-    index = np.arange(samples.size)
+    index = np.arange(samples.shape[1])
     column, row = index % width, index // width % height
-    return samples[(column % registers["step_x"] == 0) & (row % registers["step_y"] == 0)]
+    return samples[:, (column % registers["step_x"] == 0) & (row % registers["step_y"] == 0)]
 
 
 def operate(registers, a, b):
     """Return what an operator makes of its streams; ``b`` None is no stream."""
     name = OPERATIONS[registers["operation"]]
-    a = a.ravel()
+    a = _flat(a)
     if name.startswith("reduce"):
         result = _reduce(name, registers, a)
     else:
         result = _elementwise(name, registers, a.astype(np.int64),
-                              _second(registers, a.size, b))
+                              _second(registers, a.shape[1], b))
     return _decimate(registers, result)
 
 
@@ -109,10 +114,10 @@ def mapper(registers, table, samples):
     table : tuple of array
         Words of the table, and which of them were written for this step.
     samples : array of int16
-        The stream.
+        The stream of each image.
     """
     words, known = table
-    x = np.clip(samples.ravel().astype(np.int64), registers["low"], registers["high"])
+    x = np.clip(_flat(samples).astype(np.int64), registers["low"], registers["high"])
     u = x - registers["origin"]
     if u.size and (u.min() < 0 or u.max() > 65535):
         raise FunctionalError("mapper input lies before the origin or too far behind it")
@@ -143,7 +148,8 @@ def fifo(registers, index, samples):
     if mode == "buffer":
         return samples
     if mode == "delay":
-        return np.concatenate([np.zeros(length, np.int16), samples.ravel()])
-    if samples.size != length:
-        raise FunctionalError(f"FIFO {index} loops over {length} samples, {samples.size} come")
-    return np.tile(samples.ravel(), repeat) if repeat else Endless(samples.ravel())
+        return np.pad(_flat(samples), ((0, 0), (length, 0)))
+    samples = _flat(samples)
+    if samples.shape[1] != length:
+        raise FunctionalError(f"FIFO {index} loops over {length} samples, {samples.shape[1]} come")
+    return np.tile(samples, repeat) if repeat else Endless(samples)

@@ -74,7 +74,25 @@ def test_functional_device_executes_the_image():
             for name in layer.graph.outputs:
                 np.testing.assert_array_equal(outputs[name], expected[name])
         assert device.status().status == Status.DONE
-        assert device.counters() == {} and device.steps() == []
+        predicted = [step["predicted_cycles"] for step in made.manifest["steps"]]
+        assert [step.predicted_cycles for step in device.steps()] == predicted
+        assert all(step.cycles is None and not step.counters for step in device.steps())
+        assert device.counters() == {"predicted_cycles": sum(predicted)}
+
+
+def test_functional_device_runs_many_images_at_a_time():
+    layer = random_layer(11, shape="conv_lookup_pool")
+    rng = np.random.default_rng(5)
+    runs = [{name: rng.integers(-32768, 32768, values.shape).astype(np.int16)
+             for name, values in layer.inputs.items()} for _ in range(70)]
+    seen = []
+    with open_device(graph_program(layer.graph, TARGET), "functional",
+                     progress=lambda *told: seen.append(told[1:])) as device:
+        for samples, outputs in zip(runs, device.run_batch(runs), strict=True):
+            expected = reference.run(layer.graph, samples)
+            for name in layer.graph.outputs:
+                np.testing.assert_array_equal(outputs[name], expected[name])
+    assert len(seen) > 1 and seen[-1] == (70, 70)
 
 
 def test_functional_device_names_the_fault():

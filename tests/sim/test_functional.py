@@ -19,6 +19,46 @@ from tests.run_functional import run_lowered, tensor_of
 TINY = get_target("tiny")
 
 
+def _machine(lowered):
+    machine = FunctionalMachine(TINY)
+    machine.load(0, lowered.image)
+    return machine
+
+
+@pytest.mark.parametrize("seed", range(2000, 2040, 10))
+def test_several_images_at_a_time(seed):
+    for offset in range(10):
+        layer = random_layer(seed + offset)
+        print(layer)
+        lowered, rng = lower(layer.graph, TINY), np.random.default_rng(seed)
+        images = [{name: rng.permutation(values.ravel()).reshape(values.shape)
+                   for name, values in layer.inputs.items()} for _ in range(3)]
+        inputs = [(lowered.tensors[name], np.stack([image[name] for image in images]))
+                  for name in layer.graph.inputs]
+        outputs = [(lowered.tensors[name], layer.graph.tensors[name].shape)
+                   for name in layer.graph.outputs]
+        machine = _machine(lowered)
+        before = machine.memory.copy()
+        chunk, = machine.run_images(machine.prepare(), inputs, outputs)
+        np.testing.assert_array_equal(machine.memory, before)
+        for index, image in enumerate(images):
+            wanted = run(layer.graph, image)
+            for name, got in zip(layer.graph.outputs, chunk, strict=True):
+                np.testing.assert_array_equal(got[index], wanted[name], str(layer))
+
+
+def test_weights_that_differ_from_image_to_image():
+    sequence = _Sequence()
+    other = sequence.weights.copy()
+    other[8:17] = 7
+    together = convolve(sequence.registers, sequence.macs, TINY,
+                        (np.stack([sequence.map, sequence.map.T.reshape(5, 6)]), None),
+                        np.stack([sequence.weights, other]))[0]
+    assert together[0].tolist() == sequence.run()[0].tolist()
+    sequence.map, sequence.weights = sequence.map.T.reshape(5, 6), other
+    assert together[1].tolist() == sequence.run()[0].tolist()
+
+
 def _compare(seed, target, shape=None):
     layer = random_layer(seed, shape=shape)
     print(layer)
@@ -160,8 +200,9 @@ class _Sequence:
         self.weights = np.array([5, 0, 0, 3, 0, 0, 0, 0, *row, *[-w for w in row]], np.int16)
 
     def run(self, **changes):
-        return convolve(self.registers | changes, self.macs, TINY, (self.map.ravel(), None),
-                        self.weights)
+        drains = convolve(self.registers | changes, self.macs, TINY, (self.map[None], None),
+                          self.weights[None])
+        return tuple(None if drain is None else drain[0] for drain in drains)
 
 
 def test_same_convolution_on_two_lanes():
@@ -210,45 +251,46 @@ def _registers(operation, **values):
 
 
 def test_division_rounds_and_saturates_by_sign():
-    a = np.array([7, -7, 5, -5, 0, 32767, 3], np.int16)
-    b = np.array([2, 2, 0, 0, 0, 1, -2], np.int16)
+    a = np.array([[7, -7, 5, -5, 0, 32767, 3]], np.int16)
+    b = np.array([[2, 2, 0, 0, 0, 1, -2]], np.int16)
     got = operate(_registers("div", shift=1), a, b)
-    assert got.tolist() == [7, -7, 32767, -32768, 0, 32767, -3]
+    assert got.tolist() == [[7, -7, 32767, -32768, 0, 32767, -3]]
 
 
 def test_operations():
-    a, b = np.array([5, -9, 300], np.int16), np.array([2, 4, -300], np.int16)
-    assert operate(_registers("sub", shift_a=1), a, b).tolist() == [8, -22, 900]
-    assert operate(_registers("mul", shift=2), a, b).tolist() == [3, -9, -22500]
-    assert operate(_registers("max"), a, b).tolist() == [5, 4, 300]
-    assert operate(_registers("min", constant_enable=1, constant=3), a, None).tolist() == [3, -9, 3]
-    assert operate(_registers("add"), a, Endless(b[:2])).tolist() == [7, -5, 302]
-    assert operate(_registers("reduce_min", count=3), a, None).tolist() == [-9]
+    a, b = np.array([[5, -9, 300]], np.int16), np.array([[2, 4, -300]], np.int16)
+    assert operate(_registers("sub", shift_a=1), a, b).tolist() == [[8, -22, 900]]
+    assert operate(_registers("mul", shift=2), a, b).tolist() == [[3, -9, -22500]]
+    assert operate(_registers("max"), a, b).tolist() == [[5, 4, 300]]
+    limited = operate(_registers("min", constant_enable=1, constant=3), a, None)
+    assert limited.tolist() == [[3, -9, 3]]
+    assert operate(_registers("add"), a, Endless(b[:, :2])).tolist() == [[7, -5, 302]]
+    assert operate(_registers("reduce_min", count=3), a, None).tolist() == [[-9]]
 
 
 def test_operator_hangs_without_its_second_stream():
     with pytest.raises(FunctionalError, match="operator waits: 3 samples of a, 0 of b"):
-        operate(_registers("add"), np.zeros(3, np.int16), None)
+        operate(_registers("add"), np.zeros((1, 3), np.int16), None)
     with pytest.raises(FunctionalError, match="reduces 2 samples at a time, 3 come"):
-        operate(_registers("reduce_max", count=2), np.zeros(3, np.int16), None)
+        operate(_registers("reduce_max", count=2), np.zeros((1, 3), np.int16), None)
 
 
 def test_decimator_keeps_every_second_column_and_row():
-    a = np.arange(16, dtype=np.int16)
+    a = np.arange(16, dtype=np.int16)[None]
     registers = _registers("max", constant_enable=1, constant=-1, width=4, height=4, step_x=2,
                            step_y=2)
-    assert operate(registers, a, None).tolist() == [0, 2, 8, 10]
+    assert operate(registers, a, None).tolist() == [[0, 2, 8, 10]]
     with pytest.raises(FunctionalError, match="decimator has a width but"):
         operate(registers | {"step_x": 0}, a, None)
 
 
 def test_fifo_modes():
-    samples = np.array([1, 2], np.int16)
+    samples = np.array([[1, 2]], np.int16)
     registers = {"mode0": FIFO_MODES.index("delay"), "length0": 2, "repeat0": 0}
-    assert fifo(registers, 0, samples).tolist() == [0, 0, 1, 2]
+    assert fifo(registers, 0, samples).tolist() == [[0, 0, 1, 2]]
     registers["mode0"] = FIFO_MODES.index("loop")
-    assert fifo(registers, 0, samples).samples.tolist() == [1, 2]
-    assert fifo(registers | {"repeat0": 2}, 0, samples).tolist() == [1, 2, 1, 2]
+    assert fifo(registers, 0, samples).samples.tolist() == [[1, 2]]
+    assert fifo(registers | {"repeat0": 2}, 0, samples).tolist() == [[1, 2, 1, 2]]
     assert fifo(registers | {"mode0": FIFO_MODES.index("buffer")}, 0, samples) is samples
     with pytest.raises(FunctionalError, match="FIFO 0 is off but samples come"):
         fifo(registers | {"mode0": 0}, 0, samples)

@@ -140,6 +140,15 @@ def test_a_read_channel_that_nobody_listens_to():
         _run(circuit)
 
 
+def test_a_step_that_writes_the_program():
+    circuit = Circuit()
+    _read(circuit)
+    _write(circuit, address=0x800 + 4)
+    route(circuit, 0, {"dma": "dma"})
+    with pytest.raises(FunctionalError, match="port 0: write channel changes the program"):
+        _run(circuit)
+
+
 def test_mapper_segments_must_be_written_for_the_step():
     circuit = _copy({"mapper": "dma", "dma": "mapper"})
     circuit.set(0, "mapper", {"low": 0, "high": 100, "segment_shift": 1})
