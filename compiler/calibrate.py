@@ -6,7 +6,7 @@ import numpy as np
 
 from .errors import CalibrationError
 from .execute import execute
-from .graph import Activation, Concat, Elementwise, Graph, Pool, Reshape, Upsample
+from .graph import Activation, Concat, Elementwise, Graph, Move, Pool, Reduce, Reshape, Upsample
 from .tables import get_function
 
 __all__ = ["Ranges", "batches", "check_calibration", "guess_calibration", "measure",
@@ -154,8 +154,8 @@ def useful_ranges(graph: Graph):
 
 def _wanted(node, through):
     """Return the useful range of a node's inputs, given that of its output."""
-    if isinstance(node, (Concat, Reshape, Upsample)) \
-            or (isinstance(node, Pool) and node.kind == "max"):
+    if isinstance(node, (Concat, Move, Reshape, Upsample)) \
+            or (isinstance(node, (Pool, Reduce)) and node.kind in ("max", "min")):
         return through
     if isinstance(node, Elementwise) and node.constant is not None:
         choose = {"max": max, "min": min}[node.operation]

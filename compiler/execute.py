@@ -1,18 +1,23 @@
 """Float execution of a graph, to see which numbers flow through it."""
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
+from .boxes import places
 from .graph import (
     Activation,
     Affine,
     ArgMax,
     Concat,
+    Constant,
     Conv,
     Elementwise,
     Gemm,
     Identity,
+    Move,
     Pad,
     Pool,
+    Reduce,
     Reshape,
     Upsample,
 )
@@ -39,8 +44,12 @@ def execute(graph, inputs):
         caller's to look for them.
     """
     tensors = dict(inputs)
+    count = len(next(iter(inputs.values())))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for node in graph.nodes:
+            if isinstance(node, Constant):
+                tensors[node.output] = np.broadcast_to(node.values, (count, *node.values.shape))
+                continue
             arguments = [tensors[name] for name in node.inputs]
             tensors[node.output] = _EXECUTE[type(node)](node, *arguments)
     return tensors
@@ -95,7 +104,35 @@ def _pool(node, x):
 
 
 def _elementwise(node, a, b=None):
-    return _OPERATIONS[node.operation](a, node.constant if b is None else b)
+    if node.counts is None:
+        return _OPERATIONS[node.operation](a, node.constant if b is None else b)
+    operands = [_walked(x, node.counts, walk) for x, walk in zip((a, b), node.reads, strict=True)]
+    return _OPERATIONS[node.operation](*operands).reshape(len(a), *node.target)
+
+
+def _walked(x, counts, walk):
+    """Return a view of the samples that a walk reads, (samples, *counts)."""
+    flat = np.ascontiguousarray(x.reshape(len(x), -1))
+    strides = [flat.itemsize * stride for stride in walk.strides]
+    return as_strided(flat[:, walk.start:], (len(x), *counts), (flat.strides[0], *strides),
+                      writeable=False)
+
+
+def _move(node, *inputs):
+    made = np.empty((len(inputs[0]), *node.target))
+    flat = made.reshape(len(made), -1)
+    for box in node.boxes:
+        flat[:, places(box.counts, box.write)] = _walked(inputs[box.source], box.counts, box.read)
+    return made
+
+
+def _reduce(node, x):
+    taken = _walked(x, (*node.kept, *node.reduced), node.read)
+    taken = taken.reshape(len(x), *node.target, -1)
+    if node.kind == "sum":
+        return taken.sum(-1) * node.scale
+    return {"max": np.max, "min": np.min, "argmax": np.argmax}[node.kind](taken, -1).astype(
+        np.float64)
 
 
 _OPERATIONS = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
@@ -110,8 +147,10 @@ _EXECUTE = {
     Elementwise: _elementwise,
     Gemm: _gemm,
     Identity: lambda node, x: x,
+    Move: _move,
     Pad: lambda node, x: _pad(x, node.padding),
     Pool: _pool,
+    Reduce: _reduce,
     Reshape: lambda node, x: x.reshape(len(x), *node.target),
     Upsample: lambda node, x: x.repeat(node.factors[0], 2).repeat(node.factors[1], 3),
 }

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["ArgMax", "Concat", "Convolution", "Elementwise", "FixedGraph", "Lookup",
-           "LookupTable", "Node", "Pool", "Reshape", "Tensor", "Upsample"]
+from .boxes import Box, Walk
+
+__all__ = ["ArgMax", "Concat", "Constant", "Convolution", "Elementwise", "FixedGraph", "Lookup",
+           "LookupTable", "Move", "Node", "Pool", "Reduce", "Reshape", "Tensor", "Upsample"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ class Elementwise(Node):
     """An operation of docs/arithmetic.md, "Operators", sample by sample.
 
     ``operation``: add, sub, max, min (operands aligned by left shifts), mul or div. Two tensors of
-    one shape, or one tensor and ``constant`` (signed 16 bits) in the place of the second.
+    one shape, or one tensor and ``constant`` (signed 16 bits) in the place of the second. With
+    ``counts``, two tensors each read by a walk of its own over these loops; the output's samples
+    follow each other.
     """
 
     operation: str
@@ -119,6 +123,8 @@ class Elementwise(Node):
     shift_b: int
     shift: int
     constant: int | None = None
+    counts: tuple[int, ...] | None = None
+    reads: tuple[Walk, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,36 @@ class Upsample(Node):
 @dataclass(frozen=True)
 class ArgMax(Node):
     """Number of the map that is largest at each position, the lowest of equals: one map."""
+
+
+@dataclass(frozen=True, eq=False)
+class Constant(Node):
+    """A tensor of known samples: int16 (channels, rows, columns). It reads nothing."""
+
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Move(Node):
+    """Samples copied to other places, each output sample once; all tensors have one fraction."""
+
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class Reduce(Node):
+    """One output sample for all iterations of the inner loops of a walk.
+
+    ``read`` walks the input by loops of counts ``kept``, then ``reduced``. ``kind``: sum, which is
+    rq(sum * factor, shift) of docs/arithmetic.md, max, min or argmax.
+    """
+
+    kind: str
+    kept: tuple[int, ...]
+    reduced: tuple[int, ...]
+    read: Walk
+    factor: int = 1
+    shift: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,8 +197,12 @@ class FixedGraph:
     def dtype(self, name):
         """Return the type that a tensor has for the user, as the ONNX model has it.
 
-        Numbers of maps, from an `ArgMax`, are "int64"; everything else stands for real numbers,
-        "float32".
+        Numbers of places, from an `ArgMax` or a `Reduce` of kind argmax, are "int64", also when
+        they were moved; everything else stands for real numbers, "float32".
         """
-        chosen = any(node.output == name for node in self.nodes if isinstance(node, ArgMax))
+        makers = {node.output: node for node in self.nodes}
+        node = makers.get(name)
+        while isinstance(node, (Concat, Move, Reshape)):
+            node = makers.get(node.inputs[0])
+        chosen = isinstance(node, ArgMax) or (isinstance(node, Reduce) and node.kind == "argmax")
         return "int64" if chosen else "float32"

@@ -2,14 +2,38 @@
 
 Tensors are maps (channels, rows, columns) of one image, a vector of K values is (K, 1, 1); the
 batch of 1 is dropped. Nodes keep the name of the user's layer, which errors and reports give.
+
+A tensor of any ONNX shape is its samples in the same order under three dimensions: the last two
+are rows and columns, all before them are multiplied into channels. Only Conv, Gemm, Affine, Pool,
+Pad, Concat, Upsample and ArgMax take the three dimensions for what their names say. Move, Reduce
+and an Elementwise with ``counts`` see a tensor as flat and bring loops of their own, which the
+functions of `compiler.boxes` make from ONNX shapes of any rank:
+
+============================================  ====================================================
+Transpose, DepthToSpace, SpaceToDepth         Move of ``transpose_box``, between other shapes
+Slice, Split, crop, reverse, Gather, Tile,    Move of ``gather_boxes``: a list of indices for each
+Expand, Resize to the nearest sample, Pad     dimension, -1 for the one sample of a `Constant`
+Concat along any dimension                    Move of ``concat_boxes``
+Add, Mul, .. with ONNX broadcasting           Elementwise with ``broadcast_walks``
+a full constant operand, or constant first    the same, one of the inputs made by a `Constant`
+ReduceSum, Mean, Max, Min over any axes       Reduce with ``reduce_walk``
+ArgMax over any axis                          Reduce of kind "argmax"
+product of two computed matrices              Elementwise "mul" of all pairs, then Reduce
+============================================  ====================================================
+
+A Move whose samples lie together in one input (a Split or Slice of the outermost dimension) costs
+nothing: its output is a view of the input's memory.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Activation", "Affine", "ArgMax", "Concat", "Conv", "Elementwise", "Gemm", "Graph",
-           "Identity", "Node", "Pad", "Pool", "Reshape", "Upsample", "verify", "window_outputs"]
+from .boxes import Box, Walk, extent, places
+
+__all__ = ["Activation", "Affine", "ArgMax", "Concat", "Constant", "Conv", "Elementwise", "Gemm",
+           "Graph", "Identity", "Move", "Node", "Pad", "Pool", "Reduce", "Reshape", "Upsample",
+           "verify", "window_outputs"]
 
 
 def window_outputs(size, window, stride, before, after):
@@ -140,19 +164,30 @@ class Elementwise(Node):
     """An operation sample by sample: add, sub, mul, div, max or min.
 
     Of two tensors of one shape, or max or min of one tensor and ``constant``; the other operations
-    with a constant are an `Affine`.
+    with a constant are an `Affine`. With ``counts``, of two tensors each read by loops of its own
+    (broadcasting, or any part of a tensor): ``reads`` holds the two walks, ``target`` the output's
+    shape, and the output's samples follow each other in the order of the loops.
     """
 
     operation: str
     constant: float | None = None
+    counts: tuple[int, ...] | None = None
+    reads: tuple[Walk, ...] = ()
+    target: tuple[int, int, int] | None = None
 
     def shape(self, *shapes):
         """Return the output's shape for the shapes of the inputs."""
         constant = self.constant is not None
         assert len(shapes) == (1 if constant else 2), self.name
         assert not constant or self.operation in ("max", "min"), self.name
-        assert len(set(shapes)) == 1, self.name
-        return shapes[0]
+        if self.counts is None:
+            assert len(set(shapes)) == 1, self.name
+            return shapes[0]
+        assert not constant and len(self.reads) == 2, self.name
+        for shape, walk in zip(shapes, self.reads, strict=True):
+            _check_walk(self, self.counts, walk, shape)
+        assert np.prod(self.counts) == np.prod(self.target), self.name
+        return self.target
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +219,61 @@ class ArgMax(Node):
     def shape(self, *shapes):
         """Return the output's shape for the shapes of the inputs."""
         return (1, *shapes[0][1:])
+
+
+@dataclass(frozen=True, eq=False)
+class Constant(Node):
+    """A tensor of known numbers: float64 (channels, rows, columns). It reads nothing."""
+
+    values: np.ndarray
+
+    def shape(self, *shapes):
+        """Return the output's shape."""
+        assert not shapes, self.name
+        return self.values.shape
+
+
+@dataclass(frozen=True, eq=False)
+class Move(Node):
+    """Samples copied to other places: each box copies some, and together they make all."""
+
+    boxes: tuple[Box, ...]
+    target: tuple[int, int, int]
+
+    def shape(self, *shapes):
+        """Return the output's shape for the shapes of the inputs."""
+        for box in self.boxes:
+            _check_walk(self, box.counts, box.read, shapes[box.source])
+            _check_walk(self, box.counts, box.write, self.target)
+        assert sum(int(np.prod(box.counts)) for box in self.boxes) == np.prod(self.target), \
+            self.name
+        return self.target
+
+
+@dataclass(frozen=True, eq=False)
+class Reduce(Node):
+    """Sum times ``scale``, max, min or argmax over the inner ones of nested loops.
+
+    ``read`` walks the input by loops of counts ``kept``, then ``reduced``; there is one output
+    sample for each round of the inner loops, in the order of the outer ones. A mean is a sum with
+    the scale of one by the number of samples. argmax gives the number, from 0, of the first of the
+    largest samples; the output then holds integers.
+    """
+
+    kind: str
+    kept: tuple[int, ...]
+    reduced: tuple[int, ...]
+    read: Walk
+    target: tuple[int, int, int]
+    scale: float = 1.0
+
+    def shape(self, *shapes):
+        """Return the output's shape for the shapes of the inputs."""
+        assert self.kind in ("sum", "max", "min", "argmax"), self.name
+        assert self.scale > 0 and (self.kind == "sum" or self.scale == 1), self.name
+        _check_walk(self, (*self.kept, *self.reduced), self.read, shapes[0])
+        assert np.prod(self.kept) == np.prod(self.target), self.name
+        return self.target
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,6 +330,21 @@ class Graph:
         return readers[0] if len(readers) == 1 and tensor not in self.outputs else None
 
 
+def _check_walk(node, counts, walk, shape):
+    """Assert that a walk stays in a tensor of ``shape``."""
+    assert min(counts, default=1) >= 1, node.name
+    low, high = extent(counts, walk)
+    assert low >= 0 and high < np.prod(shape), f"{node.name} walks from {low} to {high}"
+
+
+def _fills(move):
+    """Return whether a Move writes every sample of its output."""
+    written = np.zeros(np.prod(move.target), bool)
+    for box in move.boxes:
+        written[places(box.counts, box.write)] = True
+    return written.all()
+
+
 def verify(graph):
     """Raise AssertionError unless the graph is consistent: names, order, shapes, numbers.
 
@@ -257,6 +362,7 @@ def verify(graph):
         shape = node.shape(*(graph.shapes[name] for name in node.inputs))
         assert graph.shapes[node.output] == shape, f"{node.name}: {shape} is not as recorded"
         assert min(shape) >= 1, f"{node.name} makes nothing: {shape}"
+        assert not isinstance(node, Move) or _fills(node), f"{node.name} leaves samples out"
         for value in vars(node).values():
             if isinstance(value, np.ndarray):
                 assert np.isfinite(value).all(), f"{node.name} holds a number that is not finite"

@@ -11,13 +11,17 @@ import math
 import numpy as np
 
 from .errors import QuantisationError
+from .factors import factor_exponents
 from .graph import (
     Activation,
     ArgMax,
     Concat,
+    Constant,
     Conv,
     Elementwise,
+    Move,
     Pool,
+    Reduce,
     Reshape,
     Upsample,
 )
@@ -87,7 +91,8 @@ def choose_fractions(graph, ranges, useful):
         If no points satisfy all operators.
     """
     points = _Points(graph)
-    numbers = {node.output for node in graph.nodes if isinstance(node, ArgMax)}
+    numbers = {node.output for node in graph.nodes if isinstance(node, ArgMax)
+               or (isinstance(node, Reduce) and node.kind == "argmax")}
     headroom = _headroom(graph)
     for name in graph.shapes:
         points.lower(name, 0 if name in numbers else _fraction(
@@ -114,7 +119,7 @@ def _headroom(graph):
         factors = {headroom.get(name) for name in node.inputs}
         if isinstance(node, Elementwise) and node.operation == "mul" and len(set(node.inputs)) == 1:
             headroom[node.output] = SQUARE_HEADROOM
-        elif None in factors:
+        elif None in factors or not factors:
             continue
         elif isinstance(node, Activation):
             if node.function == "sqrt":
@@ -153,7 +158,21 @@ def _keeps_point(node):
         return node.function in _KEEP
     if isinstance(node, Elementwise):
         return node.constant is not None
+    if isinstance(node, Reduce):
+        return node.kind in ("max", "min")
     return isinstance(node, (Pool, Reshape, Upsample))
+
+
+def _joined(graph, node):
+    """Return the inputs of a Concat or Move that are to have its output's point.
+
+    A tensor that others read, too, keeps its own and is copied; unless nothing but constants is
+    put beside it.
+    """
+    makers = {name: graph.producer(name) for name in node.inputs}
+    computed = [name for name, maker in makers.items() if not isinstance(maker, Constant)]
+    return [name for name in makers if graph.only_reader(name)
+            or (isinstance(node, Move) and computed == [name])]
 
 
 class _Points:
@@ -168,10 +187,9 @@ class _Points:
         for node in graph.nodes:
             if _keeps_point(node):
                 self._join(node.output, node.inputs[0])
-            elif isinstance(node, Concat):
-                for name in node.inputs:
-                    if graph.only_reader(name):
-                        self._join(name, node.output)
+            elif isinstance(node, (Concat, Move)):
+                for name in _joined(graph, node):
+                    self._join(name, node.output)
 
     def _join(self, first, second):
         self._leader[self._find(first)] = self._find(second)
@@ -187,7 +205,7 @@ class _Points:
     def settle(self):
         """Give points to the tensors that have none; start to take notes of what is lowered."""
         for node in self.graph.nodes:
-            if isinstance(node, Concat):
+            if isinstance(node, (Concat, Move)):
                 # They must not make what they are concatenated with coarser.
                 known = [self._value[leader] for leader in map(self._find, node.inputs)
                          if leader in self._value]
@@ -237,7 +255,7 @@ def _align(points, node):
         finest = min(weight_fraction(weights, bias, source, points[node.output], -LOWEST)
                      for weights, bias in zip(node.weights, node.bias, strict=True))
         return points.lower(node.output, source + finest, node)
-    if isinstance(node, Concat):
+    if isinstance(node, (Concat, Move)):
         limit = min(points[name] for name in node.inputs)
         return points.lower(node.output, limit, node) \
             | points.agree([*node.inputs, node.output], node, MOST_GIVEN_UP,
@@ -247,6 +265,11 @@ def _align(points, node):
         return align(points, node, *node.inputs, node.output)
     if isinstance(node, Activation) and node.function not in _KEEP:
         return points.lower(node.output, points[node.inputs[0]] + FINER, node)
+    if isinstance(node, Reduce) and node.kind == "sum":
+        source, output = node.inputs[0], node.output
+        finest, coarsest = factor_exponents(node.scale)
+        return points.lower(output, points[source] + finest, node) \
+            | points.lower(source, points[output] - coarsest, node)
     return False
 
 

@@ -5,19 +5,24 @@ each convolution's weights are rounded so that no sum can leave the accumulator,
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import fixed
 from .calibrate import batches, check_calibration, guess_calibration, measure, useful_ranges
+from .factors import factor_of
 from .graph import (
     Activation,
     ArgMax,
     Concat,
+    Constant,
     Conv,
     Elementwise,
+    Move,
     Pool,
+    Reduce,
     Reshape,
     Upsample,
 )
@@ -26,6 +31,7 @@ from .points import (
     HIGHEST,
     LOWEST,
     MAX_CONV_SHIFT,
+    MAX_SHIFT,
     choose_fractions,
     weight_fraction,
 )
@@ -97,7 +103,8 @@ def quantise(graph, calibration=None, *, segments=SEGMENTS):
     Parameters
     ----------
     graph : Graph
-        Conv, Activation, Pool, Elementwise, Concat, Upsample, ArgMax and Reshape nodes.
+        Conv, Activation, Pool, Elementwise, Concat, Upsample, ArgMax, Reshape, Constant, Move and
+        Reduce nodes.
     calibration : dict of str to array, optional
         Samples of every input, stacked along the batch dimension; random ones if left out.
     segments : int
@@ -164,7 +171,8 @@ class _Builder:
         """Return the fixed graph."""
         make = {Conv: self._conv, Activation: self._activation, Pool: self._pool,
                 Elementwise: self._elementwise, Concat: self._concat, Upsample: self._upsample,
-                ArgMax: self._arg_max, Reshape: self._reshape}
+                ArgMax: self._arg_max, Reshape: self._reshape, Constant: self._constant,
+                Move: self._move, Reduce: self._reduce}
         for node in self.graph.nodes:
             self.nodes.append(make[type(node)](node, {
                 "name": node.name, "inputs": node.inputs, "output": node.output,
@@ -261,15 +269,44 @@ class _Builder:
             point = max(*fractions, result)
             shift_a, shift_b, shift = point - fractions[0], point - fractions[1], point - result
         made = fixed.Elementwise(**common, operation=node.operation, shift_a=shift_a,
-                                 shift_b=shift_b, shift=shift, constant=constant)
+                                 shift_b=shift_b, shift=shift, constant=constant,
+                                 counts=node.counts, reads=node.reads)
         self.reach[node.output] = elementwise_reach(made, *reaches)
         return made
 
     def _concat(self, node, common):
+        return fixed.Concat(**{**common, "inputs": self._joined(node)})
+
+    def _move(self, node, common):
+        return fixed.Move(**{**common, "inputs": self._joined(node)}, boxes=node.boxes)
+
+    def _joined(self, node):
+        """Return the inputs of a node that only places samples, all with its output's fraction."""
         inputs = tuple(self._requantised(node, name) for name in node.inputs)
         lows, highs = zip(*(self.reach[name] for name in inputs), strict=True)
         self.reach[node.output] = (min(lows), max(highs))
-        return fixed.Concat(**{**common, "inputs": inputs})
+        return inputs
+
+    def _constant(self, node, common):
+        scaled = np.floor(np.ldexp(node.values, self.fractions[node.output]) + 0.5)
+        values = np.clip(scaled, LOWEST, HIGHEST).astype(np.int16)
+        self.reach[node.output] = (int(values.min()), int(values.max()))
+        return fixed.Constant(**common, values=self._shared(values))
+
+    def _reduce(self, node, common):
+        count, source = math.prod(node.reduced), node.inputs[0]
+        factor, shift = 1, 0
+        if node.kind == "sum":
+            more = self.fractions[node.output] - self.fractions[source]
+            factor, shift = factor_of(math.ldexp(node.scale, more))
+            assert 1 <= factor <= HIGHEST and 0 <= shift <= MAX_SHIFT, node.name
+            reach = tuple(int(requantise(end * count * factor, shift))
+                          for end in self.reach[source])
+        else:
+            reach = (0, count - 1) if node.kind == "argmax" else self.reach[source]
+        self.reach[node.output] = reach
+        return fixed.Reduce(**common, kind=node.kind, kept=node.kept, reduced=node.reduced,
+                            read=node.read, factor=factor, shift=shift)
 
     def _requantised(self, node, name):
         """Return an input with the fraction of a node's output, copied if it has more bits."""

@@ -29,7 +29,8 @@ def elementwise_reach(node, first, second):
     tuple of int
         Lowest and highest sample of the output.
     """
-    if node.operation == "mul" and len(node.inputs) == 2 and node.inputs[0] == node.inputs[1]:
+    square = len(node.inputs) == 2 and len({*node.inputs}) == 1 and len({*node.reads}) <= 1
+    if node.operation == "mul" and square:
         ends = [value * value for value in _ends(first)]
         return tuple(int(requantise(value, node.shift)) for value in (min(ends), max(ends)))
     # Every operation is monotone in each operand, the quotient on each side of a divisor of 0.

@@ -7,12 +7,16 @@ import json
 import numpy as np
 
 from . import fixed
+from .boxes import Box, Walk
 
 __all__ = ["decode_graph", "encode_graph"]
 
 _CLASSES = {kind.__name__: kind for kind in
-          (fixed.ArgMax, fixed.Concat, fixed.Convolution, fixed.Elementwise, fixed.Lookup,
-           fixed.Pool, fixed.Reshape, fixed.Upsample)}
+          (fixed.ArgMax, fixed.Concat, fixed.Constant, fixed.Convolution, fixed.Elementwise,
+           fixed.Lookup, fixed.Move, fixed.Pool, fixed.Reduce, fixed.Reshape, fixed.Upsample)}
+
+#: Values of nodes that are objects. A dict of no class is a table.
+_VALUES = {kind.__name__: kind for kind in (Box, Walk)}
 
 
 def encode_graph(graph):
@@ -28,9 +32,9 @@ def encode_graph(graph):
                 # One byte order and one memory order, whatever the machine.
                 arrays[key] = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
                 value = {"array": key}
-            elif isinstance(value, fixed.LookupTable):
-                value = dataclasses.asdict(value)
-            fields[field.name] = value
+            elif field.default is not dataclasses.MISSING and value == field.default:
+                continue
+            fields[field.name] = _encode(value)
         nodes.append(fields)
     content = {
         "nodes": nodes,
@@ -40,6 +44,18 @@ def encode_graph(graph):
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return json.dumps(content, separators=(",", ":")).encode(), buffer.getvalue()
+
+
+def _encode(value):
+    """Return a value with dicts for the objects in it, on every level."""
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    fields = {field.name: _encode(getattr(value, field.name))
+              for field in dataclasses.fields(value)}
+    name = type(value).__name__
+    return {"class": name, **fields} if name in _VALUES else fields
 
 
 def decode_graph(text, archive):
@@ -62,13 +78,19 @@ def decode_graph(text, archive):
 
 def _node(fields, arrays):
     node_class = _CLASSES[fields.pop("class")]
-    values = {}
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            value = arrays[value["array"]] if "array" in value \
-                else fixed.LookupTable(**_tuples(value))
-        values[name] = value
-    return node_class(**_tuples(values))
+    return node_class(**{name: _decode(value, arrays) for name, value in fields.items()})
+
+
+def _decode(value, arrays):
+    """Return a JSON value with tuples for its lists and objects for its dicts."""
+    if isinstance(value, list):
+        return tuple(_decode(item, arrays) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        return arrays[value["array"]]
+    made = {name: _decode(item, arrays) for name, item in value.items()}
+    return _VALUES[made.pop("class")](**made) if "class" in made else fixed.LookupTable(**made)
 
 
 def _tuples(value):

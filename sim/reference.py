@@ -4,6 +4,7 @@ Plain on purpose. It shares the graph's data classes with the compiler and nothi
 equal bits from here and from the hardware mean something.
 """
 
+import math
 from functools import partial
 
 import numpy as np
@@ -12,10 +13,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from compiler.fixed import (
     ArgMax,
     Concat,
+    Constant,
     Convolution,
     Elementwise,
     Lookup,
+    Move,
     Pool,
+    Reduce,
     Reshape,
     Upsample,
 )
@@ -78,7 +82,7 @@ def execute(node, operands, shape):
     operands : list of numpy.ndarray
         Its inputs, int16.
     shape : tuple of int
-        Shape of the output; only a reshape needs it.
+        Shape of the output; what sees tensors as flat needs it.
 
     Returns
     -------
@@ -94,7 +98,13 @@ def execute(node, operands, shape):
         case Pool():
             return _pool(node, *operands)
         case Elementwise():
-            return _elementwise(node, *operands)
+            return _elementwise(node, *operands).reshape(shape)
+        case Constant():
+            return np.asarray(node.values, np.int64)
+        case Move():
+            return _move(node, operands, shape)
+        case Reduce():
+            return _reduce(node, *operands).reshape(shape)
         case Reshape():
             return operands[0].reshape(shape)
         case Concat():
@@ -237,9 +247,49 @@ def _concat(node, operands):
     return np.concatenate(operands)
 
 
+def _places(node, counts, walk, size):
+    """Return where in a flat tensor of ``size`` samples a walk goes, as an array of its counts."""
+    indices = np.indices(counts).reshape(len(counts), *counts)
+    found = walk.start + sum(
+        stride * index for stride, index in zip(walk.strides, indices, strict=True))
+    found = np.asarray(found).reshape(counts)
+    if found.min() < 0 or found.max() >= size:
+        raise ValueError(f"{_where(node)}: a walk goes from {found.min()} to {found.max()} in a "
+                         f"tensor of {size} samples")
+    return found
+
+
+def _move(node, operands, shape):
+    made = np.zeros(math.prod(shape), np.int64)
+    written = np.zeros(made.size, np.int64)
+    for box in node.boxes:
+        source = operands[box.source].ravel()
+        into = _places(node, box.counts, box.write, made.size)
+        made[into] = source[_places(node, box.counts, box.read, source.size)]
+        written += np.bincount(into.ravel(), minlength=made.size)
+    if (written != 1).any():
+        raise ValueError(f"{_where(node)}: sample {int((written != 1).argmax())} is written "
+                         f"{written[(written != 1).argmax()]} times")
+    return made.reshape(shape)
+
+
+def _reduce(node, samples):
+    taken = samples.ravel()[_places(node, (*node.kept, *node.reduced), node.read, samples.size)]
+    taken = taken.reshape(math.prod(node.kept), -1)
+    if node.kind == "sum":
+        return requantise(taken.sum(1) * node.factor, node.shift)
+    if node.kind not in ("max", "min", "argmax"):
+        raise ValueError(f"{_where(node)}: unknown reduction {node.kind!r}; reductions are sum, "
+                         "max, min, argmax")
+    return {"max": taken.max, "min": taken.min, "argmax": taken.argmax}[node.kind](1)
+
+
 def _elementwise(node, a, b=None):
     if (b is None) != (node.constant is not None):
         raise ValueError(f"{_where(node)}: needs two operands, or one and a constant")
+    if node.counts is not None:
+        a, b = (operand.ravel()[_places(node, node.counts, walk, operand.size)]
+                for operand, walk in zip((a, b), node.reads, strict=True))
     if b is None:
         b = np.full_like(a, node.constant)
     if a.shape != b.shape:

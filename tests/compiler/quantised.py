@@ -49,11 +49,17 @@ def check_legal(graph, summary):
             assert (np.abs(node_.bias) + sums * reach[node_.inputs[0]]).max() < ACCUMULATOR_LIMIT
         elif isinstance(node_, fixed.Elementwise):
             check_operator(node_, graph)
-        elif isinstance(node_, fixed.Concat):
+        elif isinstance(node_, (fixed.Concat, fixed.Move)):
             assert {graph.tensors[name].fraction for name in node_.inputs} \
                 == {graph.tensors[node_.output].fraction}
-        elif isinstance(node_, fixed.ArgMax):
+        elif isinstance(node_, fixed.ArgMax) or getattr(node_, "kind", None) == "argmax":
             assert graph.tensors[node_.output].fraction == 0
+        elif isinstance(node_, fixed.Constant):
+            assert node_.values.dtype == np.int16
+        elif isinstance(node_, fixed.Reduce):
+            assert 1 <= node_.factor <= 32767 and 0 <= node_.shift <= 31
+            if node_.kind != "sum":
+                assert (node_.factor, node_.shift) == (1, 0)
         elif isinstance(node_, (fixed.Pool, fixed.Reshape, fixed.Upsample)):
             assert graph.tensors[node_.inputs[0]].fraction == graph.tensors[node_.output].fraction
     check_reach(graph, summary)
