@@ -42,12 +42,13 @@ def _changes(old, new):
 class Shadow:
     """What the shadow registers of every node hold while a program runs.
 
-    Nothing is known at its start: the first step that uses a node writes all its registers.
+    All registers are 0 at its start, and nothing is known of the memories.
     """
 
     def __init__(self, target):
         self.units = [node_units(target, node) for node in range(target.nodes)]
-        self.held = [{} for _ in self.units]
+        self.held = [{name: [0] * unit.words for name, unit in units.items()}
+                     for units in self.units]
 
     def encode(self, circuit):
         """Return the packets that configure a step, a list of bytes.
@@ -71,6 +72,6 @@ class Shadow:
             # Banks were exchanged: what is used is written anew.
             return _changes(None, [int(word) & 0xFFFFFFFF for word in values or ()])
         words = unit.encode(values or {})
-        changes = _changes(self.held[node].get(unit.name), words)
+        changes = _changes(self.held[node][unit.name], words)
         self.held[node][unit.name] = words
         return changes

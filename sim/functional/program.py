@@ -16,7 +16,7 @@ MAGIC, VERSION = 0x574C464E, 1
 HEADER_WORDS, RECORD_WORDS = 16, 8
 LOWEST_PACKET_WORDS = 4
 
-#: Stands for a word that the program has not written.
+#: Stands for a word of a memory that was not written for the step.
 UNKNOWN = np.int64(-1)
 
 
@@ -121,9 +121,8 @@ class _Form:
 class Registers:
     """Shadow and active registers of all nodes.
 
-    A program may rely on nothing that was there before it: words that it never wrote are unknown,
-    and to commit a node with an unknown register is an error. The same goes for words of a
-    memory that were not written for the step that reads them.
+    A program starts with all registers at 0, and may rely on nothing in the memories: words that
+    were not written for the step that reads them are unknown.
     """
 
     def __init__(self, target):
@@ -133,10 +132,11 @@ class Registers:
             units = node_units(target, node).values()
             self.nodes.append({unit.number: forms.setdefault(unit, _Form(unit))
                                for unit in units})
-        self.shadow = [{number: np.full(form.unit.words, UNKNOWN) for number, form in node.items()}
-                       for node in self.nodes]
-        self.known = [{number: np.zeros(form.unit.words, bool) for number, form in node.items()}
-                      for node in self.nodes]
+        self.shadow = [{number: np.full(form.unit.words, UNKNOWN if form.unit.memory else 0)
+                        for number, form in node.items()} for node in self.nodes]
+        # Of the memories alone: registers are always known.
+        self.known = [{number: np.zeros(form.unit.words, bool) for number, form in node.items()
+                       if form.unit.memory} for node in self.nodes]
         self.active = [None] * target.nodes
 
     def write(self, number, offset, mask, words, where):
@@ -168,16 +168,11 @@ class Registers:
             raise FunctionalError(f"{where}: word {offset + index} of unit {form.unit.name} "
                                   f"cannot be {values[index]}")
         self.shadow[node][number][part] = values
-        self.known[node][number][part] = True
+        if form.unit.memory:
+            self.known[node][number][part] = True
 
     def commit(self, mask):
-        """Make the shadow registers of a mask of nodes active.
-
-        Raises
-        ------
-        FunctionalError
-            If a register of them was never written.
-        """
+        """Make the shadow registers of a mask of nodes active."""
         for node, forms in enumerate(self.nodes):
             if not mask >> node & 1:
                 continue
@@ -186,13 +181,11 @@ class Registers:
                 self.active[node][form.unit.name] = self._take(node, number, form)
 
     def _take(self, node, number, form):
-        words, known = self.shadow[node][number], self.known[node][number]
+        words = self.shadow[node][number]
         if form.unit.memory:
+            known = self.known[node][number]
             self.shadow[node][number] = np.full(form.unit.words, UNKNOWN)
             self.known[node][number] = np.zeros(form.unit.words, bool)
             return words, known
-        if not known.all():
-            raise FunctionalError(f"node {node}: word {int((~known).argmax())} of unit "
-                                  f"{form.unit.name} was never written")
         return {name: words[place].copy() if isinstance(place, slice) else int(words[place])
                 for name, place in form.names.items()}

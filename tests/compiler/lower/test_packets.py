@@ -24,14 +24,20 @@ def test_packet_layout():
     assert struct.unpack("<I", packet[-4:])[0] == zlib.crc32(packet[:-4])
 
 
-def test_first_use_of_a_node_writes_all_its_registers():
-    circuit = Circuit()
-    circuit.set(1, "router", {"source": [1]})
-    packets = Shadow(TINY).encode(circuit)
-    written = {_fields(packet)["unit"]: _fields(packet)["length"] for packet in packets}
-    assert written == {unit.number: unit.words for unit in node_units(TINY, 1).values()
-                       if not unit.memory}
-    assert [_fields(packet)["sequence"] for packet in packets] == list(range(len(packets)))
+def test_registers_are_zero_at_the_start():
+    circuit, shadow = Circuit(), Shadow(TINY)
+    circuit.set(1, "router", {"source": [0, 0, 5]})
+    circuit.set(1, "mapper", {"low": 1, "high": 2, "shift": 3})
+    packets = [_fields(packet) for packet in shadow.encode(circuit)]
+    units = node_units(TINY, 1)
+    assert [(packet["unit"], packet["offset"], packet["length"]) for packet in packets] == [
+        (units["router"].number, 2, 1),
+        (units["mapper"].number, 0, 2), (units["mapper"].number, 6, 1)]
+    assert [packet["sequence"] for packet in packets] == [0, 1, 2]
+    # What a step leaves out goes back to 0.
+    (packet, *_) = shadow.encode(Circuit({1: {}}))
+    assert _fields(packet) | {"unit": units["router"].number, "offset": 2, "length": 1} \
+        == _fields(packet)
 
 
 def test_later_only_changes_are_sent():
@@ -58,7 +64,7 @@ def test_nodes_that_are_alike_share_packets_but_tiles_and_ports_do_not():
     circuit = Circuit()
     for tile in (1, 2):
         circuit.set(tile, "router", {"source": [1]})
-    circuit.set(TINY.tiles, "read", {"enable": 0})
+    circuit.set(TINY.tiles, "read", {"enable": 1})
     masks = {_fields(packet)["mask"] for packet in Shadow(TINY).encode(circuit)}
     assert masks == {0b110, 1 << TINY.tiles}
 
