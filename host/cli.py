@@ -38,6 +38,9 @@ Target = Annotated[str, typer.Option("--target", metavar="T", help="Machine, as 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Trace = Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="Write a wave file "
                                             "(.fst or .vcd); only with RTL.")]
+Jobs = Annotated[int, typer.Option(metavar="N", help="Processes that share the runs.")]
+Dask = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers "
+                                          "share the runs, as tcp://HOST:8786.")]
 
 
 def _print(result, as_json):
@@ -90,11 +93,13 @@ def _run(
         raw: Annotated[bool, typer.Option(
             "--raw", help="Give the 16-bit samples, not real values.")] = False,
         trace: Trace = None,
+        jobs: Jobs = 1,
+        dask: Dask = None,
         as_json: Json = False):
     """Run a program on an input."""
     with ProgressDisplay() as progress:
         result = commands.run_file(program, inputs, output=output, backend=backend, raw=raw,
-                                   trace=trace, progress=progress)
+                                   trace=trace, jobs=jobs, dask=dask, progress=progress)
     _print(result, as_json)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hdl.target import TARGETS, get_target
 
 from . import files, render
+from .batch import BatchError, run_batch
 from .device import BACKENDS, open_device
 
 __all__ = ["BACKENDS", "TRACE_SUFFIXES", "Result", "UsageError", "compile_file", "describe",
@@ -45,8 +46,8 @@ def user_errors():
     from .driver import DeviceError
     from .samples import InputError
 
-    return (CompileError, ProgramError, InputError, DeviceError, MachineError, ToolchainError,
-            files.FileError, UsageError, OSError)
+    return (BatchError, CompileError, ProgramError, InputError, DeviceError, MachineError,
+            ToolchainError, files.FileError, UsageError, OSError)
 
 
 def describe(error):
@@ -126,8 +127,8 @@ def _milliseconds(cycles, target):
     return 1e3 * cycles / get_target(target).clock_hz
 
 
-def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=None,
-             progress=None):
+def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=None, jobs=1,
+             dask=None, progress=None):
     """Run a program file on an input file.
 
     Parameters
@@ -142,13 +143,17 @@ def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=No
         Give 16-bit samples, not real values.
     trace : path-like or None
         Wave file to write.
+    jobs : int
+        Processes that share the runs of a batch.
+    dask : str or None
+        Address of a Dask scheduler whose workers share them instead.
     progress : callable or None
         Told how far the work is.
 
     Returns
     -------
     Result
-        Outputs, cycles and steps.
+        Outputs, cycles and steps; with several workers, the cycles of each run.
 
     Raises
     ------
@@ -162,11 +167,16 @@ def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=No
     if trace is not None:
         if backend != "rtl":
             raise UsageError(f"--trace {trace}: backend {backend} has no waves; use --backend rtl")
+        if jobs != 1 or dask:
+            raise UsageError(f"--trace {trace}: a wave file shows one simulation; leave out "
+                             f"{'--dask' if dask else '--jobs'}")
         files.check_output(trace, TRACE_SUFFIXES)
     if output is not None:
         files.check_output(output, (".npz",))
     program = Program.load(program)
     arrays = files.read_arrays(inputs, program.graph.inputs)
+    if jobs != 1 or dask:
+        return _run_many(program, arrays, backend, jobs, dask, raw, output, progress)
     with contextlib.ExitStack() as stack:
         waves = stack.enter_context(files.replacing(trace)) if trace else None
         if progress and backend == "rtl":
@@ -180,31 +190,53 @@ def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=No
     return _run_result(program, backend, outputs, counters, steps, status, output, trace)
 
 
+def _run_many(program, arrays, backend, jobs, dask, raw, output, progress):
+    result = run_batch(program, arrays, backend, jobs=jobs, dask=dask, raw=raw, progress=progress)
+    if output is not None:
+        files.write_arrays(output, result.outputs)
+    mean = round(sum(result.cycles) / len(result.cycles)) if result.cycles else None
+    data, parts = _described(program, backend, result.outputs, mean, result.saturated, output)
+    if result.cycles:
+        parts.insert(-1 if output else len(parts), f"that is the mean of {len(result.cycles)} runs")
+    return Result({**data, "run_cycles": result.cycles}, tuple(parts))
+
+
 def _run_result(program, backend, outputs, counters, steps, status, output, trace):
+    data, parts = _described(program, backend, outputs, counters.get("cycles"), status.saturated,
+                             output)
+    data |= {
+        "steps": [{"number": step.number, "layer": step.layer, "cycles": step.cycles,
+                   "predicted_cycles": step.predicted_cycles, "counters": step.counters}
+                  for step in steps],
+        "counters": counters, "trace_file": trace and str(trace)}
+    return Result(data, (*parts, *([f"wrote {trace}"] if trace else ())))
+
+
+def _described(program, backend, outputs, cycles, saturated, output):
+    """Return what is told of any run: data, and parts for people."""
     fractions = {tensor["name"]: tensor["fraction"] for tensor in program.manifest["outputs"]}
-    cycles = counters.get("cycles")
+    predicted = program.predicted_cycles if backend == "functional" else None
     data = {
         "target": program.target, "backend": backend, "cycles": cycles,
         "milliseconds": _milliseconds(cycles, program.target) if cycles else None,
-        "saturated_tiles": [tile for tile in range(32) if status.saturated >> tile & 1],
+        "predicted_cycles": predicted,
+        "saturated_tiles": [tile for tile in range(32) if saturated >> tile & 1],
         "outputs": {name: {"shape": list(array.shape), "dtype": str(array.dtype),
                            "fraction": fractions[name],
                            **({} if output else {"values": array.tolist()})}
                     for name, array in outputs.items()},
-        "steps": [{"number": step.number, "layer": step.layer, "cycles": step.cycles,
-                   "predicted_cycles": step.predicted_cycles, "counters": step.counters}
-                  for step in steps],
-        "counters": counters, "output_file": output and str(output),
-        "trace_file": trace and str(trace),
+        "output_file": output and str(output),
     }
     parts = [f"{name} {list(array.shape)}: {_values(array)}" for name, array in outputs.items()]
-    if cycles:
-        parts.append(f"{cycles:,} cycles on {program.target} "
-                     f"({data['milliseconds']:.3g} ms at its clock)")
+    for count, what in ((cycles, "cycles"), (predicted, "cycles predicted")):
+        if count:
+            parts.append(f"{count:,} {what} on {program.target} "
+                         f"({_milliseconds(count, program.target):.3g} ms at its clock)")
     if data["saturated_tiles"]:
         parts.append(f"samples saturated in tiles {data['saturated_tiles']}")
-    parts += [f"wrote {path}" for path in (output, trace) if path]
-    return Result(data, tuple(parts))
+    if output:
+        parts.append(f"wrote {output}")
+    return data, parts
 
 
 def _values(array):

@@ -11,6 +11,7 @@ import importlib
 
 #: Where each public name lives, and what it is called there.
 _NAMES = {
+    "BatchError": ("host.batch", "BatchError"),
     "CompileError": ("compiler.errors", "CompileError"),
     "DeviceError": ("host.driver", "DeviceError"),
     "InputError": ("host.samples", "InputError"),
@@ -20,6 +21,7 @@ _NAMES = {
     "Target": ("hdl.target", "Target"),
     "TargetMismatchError": ("host.driver", "TargetMismatchError"),
     "compile": ("compiler.compile", "compile_model"),
+    "evaluate": ("host.batch", "evaluate"),
     "first_difference": ("host.compare", "first_difference"),
     "get_target": ("hdl.target", "get_target"),
     "open_device": ("host.device", "open_device"),

@@ -77,6 +77,17 @@ def compiles(folder, proto, *options):
     return ("compile", "small.onnx", "--calibration", "calibration.npz", *options)
 
 
+@pytest.mark.parametrize(("options", "says"), [
+    (("--jobs", "0"), ["jobs must be at least 1, not 0"]),
+    (("--dask", "nowhere:::"), ["no Dask scheduler answers at 'nowhere:::'", "tcp://HOST:8786"]),
+    (("--jobs", "2", "--trace", "x.fst", "--backend", "rtl"), ["x.fst", "leave out --jobs"]),
+])
+def test_workers_that_cannot_be_had(program, folder, monkeypatch, options, says):
+    monkeypatch.setattr("host.batch._ANSWER", 0.5)
+    folder.refuses("run", "small.neuflow", "image.npy", "--backend", "functional", *options,
+                   says=says)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model\n" * 9, b"\x89PNG\r\n\x1a\n" * 20, None])
 def test_not_an_onnx_file(folder, content):
     if content is None:

@@ -110,6 +110,23 @@ def test_run_takes_inputs_by_name_and_batches(program):
     assert alone["outputs"]["out"]["values"][0] == told["outputs"]["out"]["values"][1]
 
 
+def test_workers_share_a_batch(program):
+    np.savez("images.npz", image=models.calibration(5, seed=5)["image"])
+    for name, options in {"one": (), "two": ("--jobs", "2")}.items():
+        neuflow("run", "small.neuflow", "images.npz", "-o", f"{name}.npz",
+                "--backend", "functional", *options)
+    with np.load("one.npz") as one, np.load("two.npz") as two:
+        assert np.array_equal(one["out"], two["out"])
+
+
+def test_functional_runs_predict_cycles(program):
+    run = ("run", "small.neuflow", "image.npy", "--backend", "functional")
+    told = json.loads(neuflow(*run, "--json").stdout)
+    assert told["cycles"] is None
+    assert told["predicted_cycles"] == sum(step["predicted_cycles"] for step in told["steps"]) > 0
+    assert f"{told['predicted_cycles']:,} cycles predicted on tiny (" in neuflow(*run).stdout
+
+
 def test_run_shows_values(program):
     text = neuflow("run", "small.neuflow", "image.npy", "--backend", "reference").stdout
     assert re.match(r"out \[1, 2, 4, 4\]: [\d. e-]+ \.\.\. \(32 values\)\n$", text)
