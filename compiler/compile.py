@@ -12,7 +12,7 @@ from .pipeline import simplify
 from .program import FORMAT, VERSION, Program
 from .quantise import quantise
 
-__all__ = ["compile_model"]
+__all__ = ["compile_graph", "compile_model"]
 
 
 def compile_model(model, target="tiny", calibration=None, progress=None):
@@ -43,13 +43,31 @@ def compile_model(model, target="tiny", calibration=None, progress=None):
         what, and what would be right.
     """
     report = progress or (lambda text: None)
-    if not isinstance(target, Target):
-        try:
-            target = get_target(target)
-        except ValueError as error:
-            raise CompileError(str(error)) from None
+    target = _target(target)
     report("Reading the model")
-    graph = simplify(import_onnx(model))
+    return compile_graph(simplify(import_onnx(model)), target, calibration, progress)
+
+
+def _target(target):
+    if isinstance(target, Target):
+        return target
+    try:
+        return get_target(target)
+    except ValueError as error:
+        raise CompileError(str(error)) from None
+
+
+def compile_graph(graph, target, calibration=None, progress=None):
+    """Compile a simplified graph; parameters, result and errors are those of `compile_model`.
+
+    Parameters
+    ----------
+    graph : compiler.graph.Graph
+        What `simplify` returned.
+    target : Target
+        The machine.
+    """
+    report = progress or (lambda text: None)
     report("Quantising")
     fixed, summary = quantise(graph, calibration, segments=target.segments)
     report(f"Lowering to {target.name}")

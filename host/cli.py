@@ -12,6 +12,7 @@ from . import commands
 from .bench_scene import SceneBench
 from .console import ProgressDisplay
 from .demo import Demo
+from .estimate import estimate_file
 
 __all__ = ["app", "main"]
 
@@ -33,6 +34,7 @@ class _Group(TyperGroup):
 app = typer.Typer(cls=_Group, add_completion=False, no_args_is_help=True,
                   pretty_exceptions_enable=False, context_settings={"max_content_width": 100})
 
+Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Network.")]
 Target = Annotated[str, typer.Option("--target", metavar="T", help="Machine, as listed by "
                                      "`neuflow targets`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -65,7 +67,7 @@ def _options(version: Annotated[bool, typer.Option(
 
 @app.command("compile")
 def _compile(
-        model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Network.")],
+        model: Model,
         target: Target = "tiny",
         calibration: Annotated[Path | None, typer.Option(
             metavar="DATA.npz", help="Inputs by name, samples first, to choose the binary points "
@@ -78,6 +80,19 @@ def _compile(
     with ProgressDisplay() as progress:
         result = commands.compile_file(model, target=target, calibration=calibration,
                                        output=output, progress=progress)
+    _print(result, as_json)
+
+
+@app.command("estimate")
+def _estimate(
+        model: Model,
+        target: Target = "tiny",
+        calibration: Annotated[Path | None, typer.Option(
+            metavar="DATA.npz", help="Inputs by name, samples first (default: random).")] = None,
+        as_json: Json = False):
+    """Predict cycles, memory and what bounds each layer, without building hardware."""
+    with ProgressDisplay() as progress:
+        result = estimate_file(model, target=target, calibration=calibration, progress=progress)
     _print(result, as_json)
 
 

@@ -1,6 +1,6 @@
 """Functional simulator: the program image executed on arrays; see `FunctionalMachine`."""
 
 from .errors import FunctionalError
-from .machine import FunctionalMachine
+from .machine import FunctionalMachine, prepare
 
-__all__ = ["FunctionalError", "FunctionalMachine"]
+__all__ = ["FunctionalError", "FunctionalMachine", "prepare"]

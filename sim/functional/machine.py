@@ -8,7 +8,7 @@ from .circuit import run_circuit
 from .errors import FunctionalError
 from .program import HEADER_WORDS, RECORD_WORDS, Registers, Step, parse_packets, parse_program
 
-__all__ = ["FunctionalMachine", "Prepared"]
+__all__ = ["FunctionalMachine", "Prepared", "channels_reach", "prepare"]
 
 #: Bytes of the memories that work on several images at a time.
 BATCH_BYTES = 1 << 25
@@ -32,6 +32,39 @@ class Prepared:
 
     steps: list[tuple[Step, list]]
     protected: list[tuple[int, int]]
+
+
+def prepare(memory, program_address, target):
+    """Read a program's records and packets.
+
+    Parameters
+    ----------
+    memory : array of uint8
+        Memory with the program's image in it.
+    program_address : int
+        Byte address of its header.
+    target : Target
+        The machine.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    FunctionalError
+        If the hardware would refuse the program; the message names the step.
+    """
+    registers, steps = Registers(target), []
+    records, program = parse_program(memory, program_address, target)
+    spans = [(program_address, 4 * HEADER_WORDS), (records, 4 * RECORD_WORDS * len(program))]
+    for step in program:
+        for index, (unit, offset, mask, words) in enumerate(parse_packets(memory, step)):
+            registers.write(unit, offset, mask, words, f"step {step.number}, packet {index}")
+        registers.commit(step.commit)
+        steps.append((step, list(registers.active)))
+        spans.append((step.packets, 4 * step.words))
+    return Prepared(steps, [(start // 2, (start + length) // 2) for start, length in spans])
 
 
 class FunctionalMachine:
@@ -69,30 +102,8 @@ class FunctionalMachine:
         self.memory[address:address + len(data)] = np.frombuffer(data, np.uint8)
 
     def prepare(self, program_address=0):
-        """Read the program in memory, to run it several times.
-
-        Returns
-        -------
-        Prepared
-
-        Raises
-        ------
-        FunctionalError
-            If the hardware would refuse the program; the message names the step.
-        """
-        registers, steps = Registers(self.target), []
-        records, program = parse_program(self.memory, program_address, self.target)
-        spans = [(program_address, 4 * HEADER_WORDS), (records, 4 * RECORD_WORDS * len(program))]
-        for step in program:
-            for index, (unit, offset, mask, words) in enumerate(parse_packets(self.memory, step)):
-                registers.write(unit, offset, mask, words, f"step {step.number}, packet {index}")
-            try:
-                registers.commit(step.commit)
-            except FunctionalError as reason:
-                raise FunctionalError(f"step {step.number}: {reason}") from reason
-            steps.append((step, list(registers.active)))
-            spans.append((step.packets, 4 * step.words))
-        return Prepared(steps, [(start // 2, (start + length) // 2) for start, length in spans])
+        """Read the program in memory, to run it several times; see `prepare`."""
+        return prepare(self.memory, program_address, self.target)
 
     def run(self, program_address=0):
         """Run a program to its end.
@@ -128,7 +139,8 @@ class FunctionalMachine:
         """
         tensors = [(address // 2, int(np.prod(shape))) for address, shape in outputs]
         tensors += [(address // 2, samples[0].size) for address, samples in inputs]
-        size = self._reach(prepared, tensors)
+        size = min(len(self.memory) // 2, max(
+            channels_reach(self.target, prepared), *(address + size for address, size in tensors)))
         memory = self.memory.view("<i2")[:size]
         together = min(max(1, BATCH_BYTES // (2 * size)), MOST_IMAGES)
         for start in range(0, len(inputs[0][1]), together):
@@ -148,25 +160,24 @@ class FunctionalMachine:
             except FunctionalError as reason:
                 raise FunctionalError(f"step {step.number}: {reason}") from reason
 
-    def _reach(self, prepared, tensors):
-        """Return the samples of memory, from 0 on, that tensors and channels can touch."""
-        highest = max(address + size for address, size in tensors)
-        for step, active in prepared.steps:
-            for node in range(self.target.tiles, self.target.nodes):
-                if step.commit >> node & 1:
-                    highest = max(highest, _channels_reach(active[node]))
-        return min(highest, len(self.memory) // 2)
+
+def channels_reach(target, prepared):
+    """Return the first sample address above all that a program's channels can touch."""
+    return max((_port_reach(active[node]) for step, active in prepared.steps
+                for node in range(target.tiles, target.nodes) if step.commit >> node & 1),
+               default=0)
 
 
-def _channels_reach(units):
-    """Return the first sample address above all that a DMA port's channels may touch."""
+def _port_reach(units):
     highest = 0
     for name, table in (("read", "read_table"), ("write", "write_table")):
         registers = units[name]
-        span = np.maximum((registers["count"] - 1) * registers["stride"], 0).sum()
-        values, known = units[table]
-        highest = max(highest, registers.get("base", 0) + int(span) + 1
-                      + int(values[known].max(initial=0)))
-    if "weights" in units:
-        highest = max(highest, units["weights"]["base"] + units["weights"]["length"])
+        if registers["enable"]:
+            span = np.maximum((registers["count"] - 1) * registers["stride"], 0).sum()
+            values, known = units[table]
+            highest = max(highest, registers.get("base", 0) + int(span) + 1
+                          + int(values[known].max(initial=0)))
+    weights = units.get("weights")
+    if weights and weights["enable"]:
+        highest = max(highest, weights["base"] + weights["length"])
     return highest
