@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 
 __all__ = ["Box", "Walk", "broadcast_walks", "concat_boxes", "extent", "gather_boxes", "merge",
-           "places", "reduce_walk", "row_major", "transpose_box"]
+           "places", "reduce_walk", "row_major", "split_inner", "transpose_box"]
 
 #: Longest repeating pattern of indices that is looked for.
 _LONGEST_PERIOD = 1024
@@ -52,6 +52,12 @@ class Box:
     read: Walk
     write: Walk
     source: int = 0
+
+    def merged(self):
+        """Return the box with the loops merged that follow each other without a gap."""
+        counts, reads, writes = merge(self.counts, self.read.strides, self.write.strides)
+        return Box(counts, Walk(self.read.start, reads), Walk(self.write.start, writes),
+                   self.source)
 
 
 def row_major(shape):
@@ -104,10 +110,44 @@ def merge(counts, *strides):
     return tuple(tuple(column) for column in columns)
 
 
+def split_inner(counts, strides, size):
+    """Return the outer and the inner ones of nested loops, the inner with ``size`` iterations.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Iterations, outermost first.
+    strides : sequence of sequence of int
+        For each walk that the loops drive, the strides.
+    size : int
+        Iterations of the inner loops together; a loop may be cut in two for it.
+
+    Returns
+    -------
+    tuple of list, or None
+        Outer and inner loops, each (count, stride of each walk), outermost first; None if no cut
+        makes inner loops of that size.
+    """
+    outer, inner = list(zip(counts, *strides, strict=True)), []
+    while size > 1:
+        if not outer:
+            return None
+        count, *steps = outer.pop()
+        taken = min(count, size)
+        if count % taken or size % taken:
+            return None
+        if count > taken:
+            outer.append((count // taken, *(step * taken for step in steps)))
+        inner.insert(0, (taken, *steps))
+        size //= taken
+    return outer, inner
+
+
 def _box(counts, read, write, source=0):
     """Return the box of (start, strides) walks with its loops merged."""
-    counts, reads, writes = merge(counts, read[1], write[1])
-    return Box(counts, Walk(read[0], reads), Walk(write[0], writes), source)
+    (first, reads), (into, writes) = read, write
+    return Box(tuple(counts), Walk(first, tuple(reads)), Walk(into, tuple(writes)),
+               source).merged()
 
 
 def transpose_box(shape, permutation):

@@ -15,11 +15,12 @@ from compiler.fixed import (
     Reshape,
     Tensor,
 )
+from tests.random_flat import FLAT, random_flat
 
 #: What `random_layer` makes, by name.
 SHAPES = ("conv", "conv", "conv", "conv_lookup", "conv_pool", "conv_lookup_pool",
           "conv_pool_lookup", "grouped", "depthwise", "dense", "pool", "lookup", "add",
-          "add_lookup", "chain")
+          "add_lookup", "chain", *FLAT)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Layer:
 
     def __str__(self):
         nodes = ", ".join(
-            f"{type(node).__name__} {self.graph.tensors[node.inputs[0]].shape}->"
+            f"{type(node).__name__} "
+            f"{','.join(str(self.graph.tensors[name].shape) for name in node.inputs)}->"
             f"{self.graph.tensors[node.output].shape}"
             + (f" k{node.weights.shape} s{node.stride} p{node.padding} g{node.groups}"
                if isinstance(node, Convolution) else "")
@@ -240,6 +242,8 @@ def random_layer(seed, *, shape=None, most_size=17, most_maps=6):
         value = build.add(build.input(source), build.input(source))
         if shape == "add_lookup":
             value = build.lookup(value)
+    elif shape in FLAT:
+        value = random_flat(build, rng, shape)
     elif shape == "chain":
         value = _chain(build, rng, most_size, most_maps)
     else:

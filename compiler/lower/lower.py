@@ -2,20 +2,36 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hdl.control.counters import counter_names
 
 from ..errors import CompileError
-from ..fixed import ArgMax, Concat, Convolution, Elementwise, Lookup, Pool, Upsample
-from .circuit import Circuit, StepPlan
+from ..fixed import (
+    ArgMax,
+    Concat,
+    Constant,
+    Convolution,
+    Elementwise,
+    Lookup,
+    Move,
+    Pool,
+    Reduce,
+    Upsample,
+)
+from .circuit import Circuit, StepPlan, route
 from .convolver import convolver_circuit, convolver_report
+from .elementwise import elementwise_streams
 from .image import HEADER_BYTES, RECORD_BYTES, Layout, WeightPool, encode_program, log_words
 from .memory import allocate, lifetimes, round_up, verify_allocation
-from .predict import MAPPER_LATENCY, REDUCE_LATENCY, batch_cycles, stream_cycles
-from .rearrange import argmax_streams, concat_streams, upsample_streams
+from .moves import move_streams
+from .predict import MAPPER_LATENCY, REDUCE_LATENCY, Traffic, batch_cycles, stream_cycles
+from .rearrange import argmax_streams, upsample_streams
+from .reduce import reduce_streams
 from .search import plan_jobs
 from .sharing import share_memory
 from .stages import find_stages
-from .streaming import elementwise_streams, lookup_streams, pool_streams
+from .streaming import lookup_streams, pool_streams, set_read, set_write
 from .weights import weight_stream
 from .work import work_of
 
@@ -71,6 +87,9 @@ class _Lowering:
         self.stages = find_stages(graph)
         self.sharing = share_memory(graph)
         self.pool = WeightPool(self.unit)
+        self.constants = {
+            node.output: self.pool.add(np.ascontiguousarray(node.values, "<i2").tobytes())
+            for node in graph.nodes if isinstance(node, Constant)}
         self.batches = [self._plan(stage) if isinstance(stage.head, Convolution) else None
                         for stage in self.stages]
         spans = lifetimes(self.stages, self.sharing, graph.inputs, graph.outputs)
@@ -87,13 +106,27 @@ class _Lowering:
     def address(self, name, layout):
         """Return the sample address of a tensor."""
         home, offset = self.sharing.home(name)
-        return (layout.tensors + self.offsets[home]) // 2 + offset
+        start = layout.weights + self.constants[home] if home in self.constants \
+            else layout.tensors + self.offsets[home]
+        return start // 2 + offset
 
     def steps(self, layout):
-        """Return all steps for a memory layout."""
-        return [step for stage, batches in zip(self.stages, self.batches, strict=True)
-                for step in (self._streams(stage, layout) if batches is None
-                             else self._convolutions(stage, batches, layout))]
+        """Return all steps for a memory layout, at least one: control runs no empty program."""
+        steps = [step for stage, batches in zip(self.stages, self.batches, strict=True)
+                 for step in (self._streams(stage, layout) if batches is None
+                              else self._convolutions(stage, batches, layout))]
+        return steps or [self._standing(layout)]
+
+    def _standing(self, layout):
+        """Return a step for outputs that all stand in memory: a sample is written over itself."""
+        name = self.graph.outputs[0]
+        node, = (node for node in self.graph.nodes if node.output == name)
+        address, circuit = self.address(name, layout), Circuit()
+        set_read(circuit, self.target.tiles, [(1, 0)], [address])
+        set_write(circuit, self.target.tiles, [(1, 0)], [address])
+        route(circuit, self.target.dma_tiles[0], {"dma": "dma"})
+        return StepPlan(node.name, node.layer, circuit, (name,), (name,),
+                        stream_cycles([(1, Traffic(1, 1, 1))], self.target))
 
     def _convolutions(self, stage, batches, layout):
         source, result = stage.head.inputs[0], stage.output
@@ -110,11 +143,11 @@ class _Lowering:
                            sum(job.macs for job in batch.jobs), reports)
 
     def _streams(self, stage, layout):
-        make = _MAKERS[type(stage.head)]
-        reads = stage.head.inputs
-        if isinstance(stage.head, Concat):
-            reads = tuple(name for name, _ in self.sharing.copies[stage.output])
+        make, reads = _MAKERS[type(stage.head)], stage.head.inputs
         addresses = tuple(self.address(name, layout) for name in (*reads, stage.output))
+        if isinstance(stage.head, (Concat, Move)):
+            copied = {box.source for box in self.sharing.copies[stage.head.output]}
+            reads = tuple(name for source, name in enumerate(reads) if source in copied)
         for batch in make(stage, self.graph, self.target, addresses):
             circuit = Circuit()
             for stream in batch:
@@ -124,14 +157,15 @@ class _Lowering:
             yield StepPlan(stage.name, stage.layer, circuit, reads, (stage.output,), cycles)
 
 
-_MAKERS = {ArgMax: argmax_streams, Concat: concat_streams, Elementwise: elementwise_streams,
-           Lookup: lookup_streams, Pool: pool_streams, Upsample: upsample_streams}
+_MAKERS = {ArgMax: argmax_streams, Concat: move_streams, Elementwise: elementwise_streams,
+           Lookup: lookup_streams, Move: move_streams, Pool: pool_streams,
+           Reduce: reduce_streams, Upsample: upsample_streams}
 
 
 def _latency(stage):
     """Return the cycles that samples spend behind the head of a stage."""
     return ((stage.post(Lookup) is not None) * MAPPER_LATENCY
-            + (stage.post(Pool) is not None) * REDUCE_LATENCY)
+            + (stage.post(Pool) is not None or stage.post(Reduce) is not None) * REDUCE_LATENCY)
 
 
 def _reach(steps, target):
@@ -184,7 +218,7 @@ def lower(graph, target, *, log=True):
                           (layout.packets, encoded)):
         image[address:address + len(part)] = part
     tensors = {name: 2 * lowering.address(name, layout) for name in graph.tensors
-               if lowering.sharing.home(name)[0] in lowering.offsets}
+               if lowering.sharing.home(name)[0] in (lowering.offsets | lowering.constants)}
     lowered = Lowered(bytes(image), 0, tensors,
                       [_describe(number, step, load)
                        for number, (step, load) in enumerate(zip(steps, loads, strict=True))],

@@ -14,20 +14,27 @@ def round_up(value, unit):
 def lifetimes(stages, sharing, inputs, outputs):
     """Return (first, last) stage in which each tensor's memory is in use, by tensor.
 
-    A tensor that stands in another one's memory counts as that one.
+    A tensor that stands in another one's memory counts as that one; constants stand in the
+    program.
 
     Inputs live from before the first stage, and inputs and outputs to the end, so that the host
     can read both after a run.
     """
-    end = len(stages)
+    uses = [(*stage.head.inputs, stage.output) for stage in stages]
+    return {name: tuple(span) for name, span in _spans(uses, sharing, inputs, outputs).items()}
+
+
+def _spans(uses, sharing, inputs, outputs):
+    """Return [first, last] use of each tensor's memory; ``uses`` lists the tensors of each one."""
+    end = len(uses)
     spans = {sharing.home(name)[0]: [-1, end] for name in inputs}
-    for index, stage in enumerate(stages):
-        for name in (*stage.head.inputs, stage.output):
+    for index, names in enumerate(uses):
+        for name in names:
             span = spans.setdefault(sharing.home(name)[0], [index, index])
             span[1] = max(span[1], index)
     for name in outputs:
-        spans[sharing.home(name)[0]][1] = end
-    return {name: tuple(span) for name, span in spans.items()}
+        spans.setdefault(sharing.home(name)[0], [-1, end])[1] = end
+    return {name: span for name, span in spans.items() if name not in sharing.constants}
 
 
 def allocate(sizes, spans, unit):
@@ -83,14 +90,8 @@ def verify_allocation(lowered, graph):
     CompileError
         If two live tensors overlap, or one overlaps the program or the log.
     """
-    end, sharing = len(lowered.steps), share_memory(graph)
-    spans = {sharing.home(name)[0]: [-1, end] for name in graph.inputs}
-    for index, step in enumerate(lowered.steps):
-        for name in (*step["reads"], *step["writes"]):
-            span = spans.setdefault(sharing.home(name)[0], [index, index])
-            span[1] = max(span[1], index)
-    for name in graph.outputs:
-        spans[sharing.home(name)[0]][1] = end
+    uses = [(*step["reads"], *step["writes"]) for step in lowered.steps]
+    spans = _spans(uses, share_memory(graph), graph.inputs, graph.outputs)
     blocks = sorted((lowered.tensors[name], 2 * graph.tensors[name].size, name, *span)
                     for name, span in spans.items())
     _check_pairs(blocks)

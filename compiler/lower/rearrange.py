@@ -1,4 +1,4 @@
-"""Circuits that move samples to other places: copies, enlargement, and the largest of all maps."""
+"""Circuits that read maps in another order: enlargement, and the largest of all maps."""
 
 import math
 
@@ -7,12 +7,13 @@ from hdl.registers import OPERATIONS
 from ..errors import CompileError
 from .axis import split_evenly
 from .circuit import Circuit, loops
+from .nests import MOST_COUNT
 from .posts import chain
 from .predict import read_traffic
-from .sharing import share_memory
-from .streaming import MOST_COUNT, MOST_REDUCED, Stream, linear_loops, set_read
+from .reduce import MOST_PLACES
+from .streaming import Stream, linear_loops, set_read
 
-__all__ = ["argmax_streams", "concat_streams", "upsample_streams"]
+__all__ = ["argmax_streams", "upsample_streams"]
 
 
 def _stream(stage, target, port, order, table, write, samples, reduce=None):
@@ -23,22 +24,6 @@ def _stream(stage, target, port, order, table, write, samples, reduce=None):
     chain(circuit, tile, "dma", stage.nodes, {}, reduce)
     traffic = read_traffic(circuit.units[node]["read"], table, math.prod(write["count"]), target)
     return Stream(circuit, samples, traffic)
-
-
-def concat_streams(stage, graph, target, addresses):
-    """Return batches of streams that copy the tensors of a Concat which stand elsewhere."""
-    *sources, result = addresses
-    streams = []
-    for source, (name, offset) in zip(sources, share_memory(graph).copies[stage.output],
-                                      strict=True):
-        tensor = graph.tensors[name]
-        order = linear_loops(tensor.shape)
-        write = {"enable": 1, "base": result + offset} | loops(*order)
-        streams.append((order, [source], write, tensor.size))
-    return [[_stream(stage, target, port, order, table, write, samples)
-             for port, (order, table, write, samples) in
-             enumerate(streams[start:start + target.ports])]
-            for start in range(0, len(streams), target.ports)]
 
 
 def upsample_streams(stage, graph, target, addresses):
@@ -70,9 +55,9 @@ def argmax_streams(stage, graph, target, addresses):
     source, result = addresses
     channels, rows, columns = graph.tensors[stage.head.inputs[0]].shape
     plane = rows * columns
-    if channels > min(MOST_REDUCED, 1 << 15):
-        raise CompileError(f"{stage.head.layer}: {channels} maps exceed the "
-                           f"{min(MOST_REDUCED, 1 << 15)} that an operator numbers")
+    if channels > MOST_PLACES:
+        raise CompileError(f"{stage.head.layer}: {channels} maps exceed the {MOST_PLACES} that an "
+                           "operator numbers")
     if plane > MOST_COUNT:
         raise CompileError(f"{stage.head.layer}: maps of {plane} samples exceed the "
                            f"{MOST_COUNT} of a loop")

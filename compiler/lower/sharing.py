@@ -1,8 +1,10 @@
-"""Which tensors share memory: reshaped ones, and the parts of a concatenation."""
+"""Which tensors share memory: reshaped ones, views, and the parts of a larger tensor."""
 
+import math
 from dataclasses import dataclass, field
 
-from ..fixed import Concat, Reshape
+from ..boxes import Box, Walk
+from ..fixed import Concat, Constant, Move, Reshape
 
 __all__ = ["Sharing", "share_memory"]
 
@@ -16,12 +18,15 @@ class Sharing:
     parents : dict of str to tuple
         (tensor, sample offset) of each tensor that stands in another one.
     copies : dict of str to list
-        For each output of a concatenation the (tensor, sample offset) pairs that must be copied
-        into it, because their memory is elsewhere.
+        For each output of a Concat or Move the boxes that must be copied into it, because their
+        samples stand elsewhere.
+    constants : set of str
+        Tensors that stand in the program.
     """
 
     parents: dict = field(default_factory=dict)
     copies: dict = field(default_factory=dict)
+    constants: set = field(default_factory=set)
 
     def home(self, name):
         """Return (tensor whose memory it is, sample offset in it)."""
@@ -35,26 +40,49 @@ class Sharing:
 def share_memory(graph):
     """Return the `Sharing` of a graph.
 
-    A tensor that is concatenated is made in place, unless it is an input of the graph or stands
-    in another tensor already; then it is copied.
+    What a Move takes from one place of its only input, in order, is a view of it. A tensor that
+    becomes part of a larger one in order is made in place, unless it is an input of the graph,
+    constant, or stands in another tensor already; then it is copied.
     """
     sharing = Sharing()
     for node in graph.nodes:
-        if isinstance(node, Reshape):
+        if isinstance(node, Constant):
+            sharing.constants.add(node.output)
+        elif isinstance(node, Reshape):
             sharing.parents[node.output] = (node.inputs[0], 0)
-        elif isinstance(node, Concat):
-            _place(sharing, graph, node)
+        elif isinstance(node, (Concat, Move)):
+            boxes = node.boxes if isinstance(node, Move) else _joined(graph, node)
+            if len(boxes) == 1 and _in_order(boxes[0]):
+                sharing.parents[node.output] = (node.inputs[boxes[0].source], boxes[0].read.start)
+            else:
+                _place(sharing, graph, node, boxes)
     return sharing
 
 
-def _place(sharing, graph, node):
-    offset = 0
-    for name in node.inputs:
-        root, inside = sharing.home(name)
+def _joined(graph, node):
+    """Return the boxes of a Concat."""
+    boxes, offset = [], 0
+    for source, name in enumerate(node.inputs):
         size = graph.tensors[name].size
-        whole = inside == 0 and graph.tensors[root].size == size
-        if whole and root not in graph.inputs and root != node.output:
-            sharing.parents[root] = (node.output, offset)
-        else:
-            sharing.copies.setdefault(node.output, []).append((name, offset))
+        boxes.append(Box((size,), Walk(0, (1,)), Walk(offset, (1,)), source))
         offset += size
+    return boxes
+
+
+def _in_order(box):
+    """Return whether a box copies samples that follow each other to the same."""
+    box = box.merged()
+    return box.counts == () or box.read.strides == box.write.strides == (1,)
+
+
+def _place(sharing, graph, node, boxes):
+    for box in boxes:
+        name = node.inputs[box.source]
+        size = math.prod(box.counts)
+        root, inside = sharing.home(name)
+        whole = inside == 0 and graph.tensors[root].size == size
+        movable = root not in graph.inputs and root not in sharing.constants
+        if whole and movable and root != node.output and _in_order(box):
+            sharing.parents[root] = (node.output, box.write.start)
+        else:
+            sharing.copies.setdefault(node.output, []).append(box)

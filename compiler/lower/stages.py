@@ -1,16 +1,23 @@
 """Which nodes run as one circuit: a head, and what stands behind it on the way to memory."""
 
+import math
 from dataclasses import dataclass
 
+from hdl.registers import LOOPS
+
+from ..boxes import merge, split_inner
 from ..errors import CompileError
 from ..fixed import (
     ArgMax,
     Concat,
+    Constant,
     Convolution,
     Elementwise,
     Lookup,
+    Move,
     Node,
     Pool,
+    Reduce,
     Reshape,
     Upsample,
 )
@@ -26,9 +33,10 @@ class Stage:
     Parameters
     ----------
     head : Node
-        A Convolution, a node of samples or windows, or a Concat whose inputs must be copied.
+        A Convolution, a node of samples or windows, or a Concat or Move of what must be copied.
     posts : tuple of Node
-        At most one Lookup and, behind a convolution, at most one Pool or Upsample, in order.
+        At most one Lookup and, behind a convolution, at most one Pool or Upsample, in order;
+        behind an Elementwise of two tensors a Reduce, then perhaps a Lookup.
     """
 
     head: Node
@@ -65,7 +73,8 @@ def pool_outputs(pool, shape):
                  for size, window, stride in zip(shape[1:], pool.window, pool.stride, strict=True))
 
 
-_HEADS = Convolution | Pool | Lookup | Elementwise | Upsample | ArgMax
+_HEADS = (Convolution | Pool | Lookup | Elementwise | Upsample | ArgMax | Concat | Move
+          | Reduce)
 
 
 def find_stages(graph):
@@ -83,13 +92,14 @@ def find_stages(graph):
         for name in node.inputs:
             readers.setdefault(name, []).append(node)
     kept = set(graph.outputs)
-    stages, fused, copies = [], set(), share_memory(graph).copies
+    sharing = share_memory(graph)
+    stages, fused, copies = [], set(), sharing.copies
+    # What others have put parts into cannot be taken further before it is whole.
+    placed = {parent for parent, _ in sharing.parents.values()}
     for node in graph.nodes:
-        if node.name in fused or isinstance(node, Reshape):
+        if node.name in fused or isinstance(node, (Constant, Reshape)):
             continue
-        if isinstance(node, Concat):
-            if node.output in copies:
-                stages.append(Stage(node))
+        if isinstance(node, (Concat, Move)) and node.output not in copies:
             continue
         if not isinstance(node, _HEADS):
             raise CompileError(f"{node.layer}: the machine has no circuit for "
@@ -97,7 +107,8 @@ def find_stages(graph):
         stage = Stage(node)
         while True:
             after = readers.get(stage.output, [])
-            if stage.output in kept or len(after) != 1 or not _joins(graph, stage, after[0]):
+            if stage.output in kept or stage.output in placed or len(after) != 1 \
+                    or not _joins(graph, stage, after[0]):
                 break
             stage = Stage(stage.head, (*stage.posts, after[0]))
             fused.add(after[0].name)
@@ -110,6 +121,8 @@ def _joins(graph, stage, node):
 
     A convolution's outputs are drained in windows, or each of them several times.
     """
+    if isinstance(node, Reduce) and isinstance(stage.head, Elementwise):
+        return stage.head.constant is None and not stage.posts and _takes_rows(stage.head, node)
     if isinstance(node, Lookup):
         return not isinstance(stage.head, Lookup) and stage.post(Lookup) is None
     if isinstance(node, Upsample) and isinstance(stage.head, Convolution):
@@ -120,3 +133,12 @@ def _joins(graph, stage, node):
                 and not any(node.padding)
                 and inside == graph.tensors[node.output].shape[1:])
     return False
+
+
+def _takes_rows(head, node):
+    """Whether a Reduce takes what an Elementwise makes in order, inner loops of it at a time."""
+    counts, strides = merge((*node.kept, *node.reduced), node.read.strides)
+    in_order = node.read.start == 0 and (counts == () or strides == (1,))
+    parts = split_inner(head.counts, [walk.strides for walk in head.reads],
+                        math.prod(node.reduced)) if head.counts is not None else ((), ())
+    return in_order and parts is not None and len(parts[1]) <= LOOPS

@@ -1,24 +1,21 @@
-"""Circuits without a convolver: look-up tables, pooling, operators on two tensors."""
+"""Circuits without a convolver that take a tensor sample by sample, or in windows."""
 
 import itertools
 import math
 from dataclasses import dataclass
 
-from hdl.registers import OPERATIONS
-
 from ..errors import CompileError
 from .axis import split_evenly
-from .circuit import Circuit, loops, route
-from .placement import OPPOSITE, port_pairs
+from .circuit import Circuit, loops
+from .nests import MOST_COUNT
 from .posts import chain, reduction
 from .predict import Traffic, read_traffic
 
-__all__ = ["MOST_COUNT", "MOST_REDUCED", "Stream", "elementwise_streams", "linear_loops",
-           "lookup_streams", "pool_streams", "set_read"]
+__all__ = ["MOST_REDUCED", "Stream", "linear_loops", "lookup_streams", "pool_streams",
+           "sample_streams", "set_read", "set_write"]
 
-#: Most samples that one reduction takes, and most iterations of a loop: what the registers hold.
+#: Most samples that one reduction takes: what the register holds.
 MOST_REDUCED = (1 << 16) - 1
-MOST_COUNT = (1 << 20) - 1
 
 #: Most beats of a burst.
 MAX_BEATS = 16
@@ -49,6 +46,16 @@ def set_read(circuit, node, order, table):
     circuit.set(node, "read_table", table)
 
 
+def set_write(circuit, node, order, table):
+    """Let a DMA port write ``order`` (count, stride) loops from each base of ``table``."""
+    base = min(table)
+    values = {"enable": 1, "base": base} | loops(*order)
+    if len(table) > 1:
+        values["entries"] = len(table)
+        circuit.set(node, "write_table", [place - base for place in table])
+    circuit.set(node, "write", values)
+
+
 def linear_loops(shape):
     """Return loops over consecutive samples of ``shape``."""
     channels, rows, columns = shape
@@ -73,10 +80,10 @@ def _shares(shape, parts):
 
 def lookup_streams(stage, graph, target, addresses):
     """Return batches of streams of a Lookup: each DMA port takes a share of the samples."""
-    return _sample_streams(stage, graph, target, addresses, None)
+    return sample_streams(stage, graph, target, addresses, None)
 
 
-def _sample_streams(stage, graph, target, addresses, values):
+def sample_streams(stage, graph, target, addresses, values):
     """Return streams of a head that takes sample by sample; ``values`` are operator 0's."""
     source, result = addresses
     batch = []
@@ -184,51 +191,3 @@ def _pool_stream(stage, shapes, target, addresses, port, job):
     units = circuit.units[node]
     return Stream(circuit, _pool_samples(*job), read_traffic(
         units["read"], units["read_table"], count * row[1] * column[1], target))
-
-
-def elementwise_streams(stage, graph, target, addresses):
-    """Return batches of streams of an Elementwise: each pair of DMA tiles takes some samples.
-
-    With a constant there is one tensor to read, and each DMA port takes a share.
-
-    Raises
-    ------
-    CompileError
-        If the operators do not know the operation, or no two DMA tiles are neighbours.
-    """
-    node = stage.head
-    if node.operation not in OPERATIONS[:OPERATIONS.index("reduce_sum")]:
-        raise CompileError(f"{node.layer}: the operators do not know {node.operation!r}")
-    if node.constant is not None:
-        return _sample_streams(stage, graph, target, addresses, _operator_values(node))
-    pairs = port_pairs(target)
-    if not pairs:
-        raise CompileError(f"{node.layer}: target {target.name} has no two DMA ports on "
-                           f"neighbouring tiles to bring two tensors")
-    shares = _shares(graph.tensors[stage.output].shape, len(pairs))
-    return [[_pair_stream(stage, target, addresses, pair, *share)
-             for pair, share in zip(pairs.items(), shares, strict=False)]]
-
-
-def _operator_values(node):
-    values = {"operation": OPERATIONS.index(node.operation), "shift_a": node.shift_a,
-              "shift_b": node.shift_b, "shift": node.shift}
-    if node.constant is not None:
-        values |= {"constant_enable": 1, "constant": node.constant}
-    return values
-
-
-def _pair_stream(stage, target, addresses, pair, offset, shape):
-    head = stage.head
-    tile, (other, direction) = pair
-    first, second = (target.tiles + target.port_of_tile(name) for name in (tile, other))
-    circuit = Circuit()
-    for node, address in zip((first, second), addresses, strict=False):
-        set_read(circuit, node, linear_loops(shape), [address + offset])
-    circuit.set(first, "write", {
-        "enable": 1, "base": addresses[2] + offset} | loops(*linear_loops(shape)))
-    circuit.set(tile, "op0", _operator_values(head))
-    route(circuit, other, {OPPOSITE[direction]: "dma"})
-    chain(circuit, tile, "op0", stage.posts, {"op0_a": "dma", "op0_b": direction})
-    size = math.prod(shape)
-    return Stream(circuit, size, _linear_traffic(size, 2, target))
