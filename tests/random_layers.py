@@ -212,6 +212,14 @@ def one_convolution(shape, maps, kernel, stride=(1, 1), padding=(0, 0, 0, 0), gr
     return Layer(seed, "conv", build.graph(value), build.inputs)
 
 
+def pooled_convolution(shape, maps, kernel, padding, window, seed=1):
+    """Return the `Layer` of a convolution, a table, and a pooling whose windows meet."""
+    build = _Builder(random.Random(seed))
+    value = build.lookup(build.conv(build.input(shape), maps, kernel, padding=padding))
+    return Layer(seed, "conv_lookup_pool", build.graph(build.pool(value, window, window)),
+                 build.inputs)
+
+
 def random_layer(seed, *, shape=None, most_size=17, most_maps=6):
     """Return the `Layer` of a seed.
 

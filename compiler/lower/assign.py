@@ -4,23 +4,28 @@ from dataclasses import dataclass
 
 from hdl.registers import PARAMETER_SLOTS
 
-__all__ = ["Assignment", "assign_maps"]
+from .axis import split_evenly
+
+__all__ = ["Assignment", "assign_maps", "cut_maps", "spread_maps"]
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Output maps of one convolver: pass p, lane l, group j make one map each.
+    """Output maps of one convolver: pass p, lane l, group j make one map of one block each.
 
     Parameters
     ----------
     first : int
         Map of pass 0, lane 0, group 0.
     lanes, interleave, passes : int
-        Lanes the chain is cut into, groups that take turns, passes.
+        Lanes the chain is cut into, groups that take turns, passes over all blocks.
     drained, last : int
         Lanes that make maps, in all passes and in the last one.
     steps : tuple of int
         Maps from pass to pass, from lane to lane, from group to group.
+    blocks : int
+        Blocks of which the same maps are made, one block after the other; all passes drain as
+        many lanes if there are several.
     """
 
     first: int
@@ -30,28 +35,36 @@ class Assignment:
     drained: int
     last: int
     steps: tuple[int, int, int]
+    blocks: int = 1
+
+    @property
+    def block_passes(self):
+        """Passes over one block."""
+        return self.passes // self.blocks
+
+    def used(self, number):
+        """Return how many lanes make maps in a pass."""
+        return self.last if number == self.passes - 1 else self.drained
 
     def map_of(self, number, lane, group):
         """Return the output map, or None for a lane that makes none."""
-        used = self.last if number == self.passes - 1 else self.drained
-        if lane >= used:
+        if lane >= self.used(number):
             return None
         by_pass, by_lane, by_group = self.steps
-        return self.first + number * by_pass + lane * by_lane + group * by_group
+        return (self.first + number % self.block_passes * by_pass + lane * by_lane
+                + group * by_group)
 
     @property
     def halves(self):
-        """Lanes that each of two drain streams takes in every pass, or None if they cannot.
-
-        A write channel takes equally many maps in every pass.
-        """
-        if self.last < 2 or (self.passes > 1 and self.last != self.drained):
-            return None
-        return self.last - self.last // 2, self.last // 2
+        """Lanes that each of two drain streams takes in a pass, and in the last pass."""
+        lanes = self.used(0)
+        first = lanes - lanes // 2
+        last = min(first, self.last)
+        return (first, lanes - first), (last, self.last - last)
 
     @property
     def maps(self):
-        """Number of maps made."""
+        """Number of maps made, those of each block counted."""
         return self.interleave * ((self.passes - 1) * self.drained + self.last)
 
 
@@ -114,3 +127,56 @@ def _across_groups(first, groups, per_group, interleave, most_passes):
                                (turns * per_group, 1, per_group)))
         first, groups = first + turns * passes, groups - turns * passes
     return jobs
+
+
+def cut_maps(maps, lanes, interleave, parts):
+    """Divide maps over convolvers that make equally many passes.
+
+    Parameters
+    ----------
+    maps, lanes, interleave : int
+        Maps to make, lanes of a chain and groups that take turns.
+    parts : int
+        Convolvers.
+
+    Returns
+    -------
+    int
+        Passes of each.
+    list of int
+        Maps of each, a multiple of ``interleave``; where possible a multiple of the passes too.
+    None
+        If fewer convolvers would need no more passes, or the maps do not divide.
+    """
+    if lanes * interleave > PARAMETER_SLOTS or maps % interleave:
+        return None
+    slots = maps // interleave
+    passes = -(-slots // (lanes * parts))
+    if -(-slots // (lanes * passes)) < parts:
+        return None
+    unit = passes if slots % passes == 0 else 1
+    sizes = [count * unit for _, count in split_evenly(slots // unit, parts)]
+    if min(sizes) < passes or any(
+            _lanes_used(size, lanes, passes)[1] > lanes for size in sizes):
+        return None
+    return passes, [size * interleave for size in sizes]
+
+
+def spread_maps(first, maps, lanes, interleave, passes, blocks):
+    """Return the `Assignment` that makes consecutive maps in so many passes over each block."""
+    slots = maps // interleave
+    drained, last = ((slots // passes,) * 2 if blocks > 1 else
+                     _lanes_used(slots, lanes, passes))
+    return Assignment(first, lanes, interleave, passes * blocks, drained, last,
+                      (drained * interleave, interleave, 1), blocks)
+
+
+def _lanes_used(slots, lanes, passes):
+    """Return how many lanes make maps in a pass, and in the last pass.
+
+    Nothing hides the draining of the last pass: it gets what is left over.
+    """
+    if passes == 1:
+        return slots, slots
+    drained = min(lanes, (slots - 1) // (passes - 1))
+    return drained, slots - (passes - 1) * drained

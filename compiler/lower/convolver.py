@@ -76,26 +76,46 @@ def _read_values(job, walk, base):
     return registers, [base + offset for offset in walk.table]
 
 
-def _write_values(job, base, lanes=None):
-    """Return registers of a write channel for all maps, or those of ``lanes`` (first, count)."""
-    work, assignment = job.work, job.assignment
-    rows, columns = work.written
+def _write_values(job, base, stream=None):
+    """Return registers and table of a write channel for all maps, or those of a drain stream."""
+    assignment = job.assignment
+    rows, columns = job.work.written
     plane = rows * columns
     by_pass, by_lane, by_group = assignment.steps
-    base += assignment.first * plane + job.corner
+    base += assignment.first * plane + job.corners[0]
+    table = [corner - job.corners[0] for corner in job.corners]
     block = [(job.written[1], 1), (job.written[0], columns)]
-    if by_group == 1 and lanes is None:
+    if by_group == 1 and stream is None:
         # Groups, lanes and passes make consecutive maps.
-        return {"enable": 1, "base": base} | loops(*block, (assignment.maps, plane))
-    first, count = lanes or (0, assignment.lanes)
-    base += first * by_lane * plane
-    if by_group == 1:
+        order = [*block, (assignment.maps // assignment.blocks, plane)]
+    elif by_group == 1:
+        first, count, last = _lanes_of(assignment, stream)
+        base += first * by_lane * plane
         order = [*block, (count * assignment.interleave, plane)]
+        if last == count:
+            order.append((assignment.block_passes, by_pass * plane))
+        else:
+            order[2] = (assignment.interleave, plane)
+            table = [(number * by_pass + lane * by_lane) * plane
+                     for number in range(assignment.passes)
+                     for lane in range(last if number == assignment.passes - 1 else count)]
     else:
         # Blocks are whole rows then, so that a block's outputs follow each other.
+        first, count, _ = _lanes_of(assignment, stream)
+        base += first * by_lane * plane
         order = [(job.written[0] * job.written[1], 1), (assignment.interleave, by_group * plane),
-                 (count, by_lane * plane)]
-    return {"enable": 1, "base": base} | loops(*order, (assignment.passes, by_pass * plane))
+                 (count, by_lane * plane), (assignment.block_passes, by_pass * plane)]
+    if len(table) == 1:
+        table = []
+    return {"enable": 1, "base": base, "entries": len(table)} | loops(*order), table
+
+
+def _lanes_of(assignment, stream):
+    """Return first lane, lanes and lanes of the last pass that a drain stream takes."""
+    if stream is None:
+        return 0, assignment.drained, assignment.last
+    lanes, last = assignment.halves
+    return stream * lanes[0], lanes[stream], last[stream]
 
 
 def _writes(job, base):
@@ -105,17 +125,15 @@ def _writes(job, base):
         return [_sparse_write(job, base, lane)
                 for lane in range(min(job.assignment.lanes, job.assignment.maps))]
     if job.streams == 1:
-        return [(_write_values(job, base), ())]
-    first, second = job.assignment.halves
-    return [(_write_values(job, base, (0, first)), ()),
-            (_write_values(job, base, (first, second)), ())]
+        return [_write_values(job, base)]
+    return [_write_values(job, base, stream) for stream in range(2)]
 
 
 def _sparse_write(job, base, lane):
     """Return registers and table for the maps of one lane, which stand anywhere."""
     rows, columns = job.work.written
     table = [number * rows * columns for number in job.assignment.maps_of(lane)]
-    return {"enable": 1, "base": base + job.corner, "entries": len(table)} | loops(
+    return {"enable": 1, "base": base + job.corners[0], "entries": len(table)} | loops(
         (job.written[1], 1), (job.written[0], columns)), table
 
 
@@ -149,8 +167,8 @@ def convolver_circuit(job, stage, tile, target, addresses):
         if table:
             circuit.set(port, "write_table", table)
     circuit.set(ports[0], "weights", {
-        "enable": 1, "base": weights, "length": job.assignment.passes * job.pass_weights,
-        "repeat": 1})
+        "enable": 1, "base": weights, "length": job.assignment.block_passes * job.pass_weights,
+        "repeat": job.assignment.blocks})
     circuit.set(tile, "convolver", _convolver_values(job))
     circuit.set(tile, "mac", _mac_values(job, target))
 

@@ -8,7 +8,7 @@ from hdl.registers import KINDS
 
 from .axis import Axis, plan_axis
 
-__all__ = ["Frames", "Infeasible", "plan_frames"]
+__all__ = ["Frames", "Infeasible", "least_frame", "plan_frames"]
 
 #: Frames that a chain may have to hold weights for besides those it is in the middle of.
 SPARE_CONTEXTS = 4
@@ -86,12 +86,18 @@ def plan_frames(work, rows, columns, kernel, interleave, lane_length, target):
     if width > target.line_width:
         raise Infeasible(f"rows of {width} samples exceed the line buffers' {target.line_width}")
     kinds, sequence = _order_kinds([(row, column) for row in y.pieces for column in x.pieces])
-    # A sum is written before it is read again, and a pass has left the chain before the next but
-    # one waits for its accumulators.
-    least = max(-(-lane_length // (target.contexts - SPARE_CONTEXTS)),
-                -(-(lane_length + SUM_LATENCY) // interleave))
-    height = max(y.frame, -(-least // width))
+    height = max(y.frame, -(-least_frame(lane_length, interleave, target) // width))
     return Frames(y, x, height, width, kinds, sequence)
+
+
+def least_frame(lane_length, interleave, target):
+    """Return the fewest chain cycles of a frame.
+
+    A sum is written before it is read again, and a pass has left the chain before the next but
+    one waits for its accumulators.
+    """
+    return max(-(-lane_length // (target.contexts - SPARE_CONTEXTS)),
+               -(-(lane_length + SUM_LATENCY) // interleave))
 
 
 def _order_kinds(pieces):

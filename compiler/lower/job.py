@@ -14,14 +14,14 @@ __all__ = ["Job", "Walk", "walk_of"]
 
 @dataclass(frozen=True)
 class Job:
-    """One block of some output maps.
+    """One block of some output maps, or several that are alike, one after the other.
 
     Parameters
     ----------
     work : Work
         The layer.
     rows, columns : tuple of int
-        First output and number of outputs along each axis (after pooling).
+        First output and number of outputs along each axis (after pooling) of the first block.
     frames : Frames
         Geometry of the frames.
     assignment : Assignment
@@ -30,6 +30,10 @@ class Job:
         MACs of a lane.
     streams : int
         Drain streams in use; the second one goes through the partner tile.
+    others : tuple of tuple of int
+        First row and column of the blocks behind the first.
+    shared : bool
+        Whether the frames are those of the job before it in the batch, and come with them.
     """
 
     work: Work
@@ -39,6 +43,8 @@ class Job:
     assignment: Assignment
     lane_length: int
     streams: int = 1
+    others: tuple[tuple[int, int], ...] = ()
+    shared: bool = False
 
     @cached_property
     def entries(self):
@@ -80,18 +86,30 @@ class Job:
         return self.rows[1] * repeat[0], self.columns[1] * repeat[1]
 
     @property
-    def corner(self):
-        """Sample of an output map at which the block begins."""
-        repeat = self.work.repeat
-        return (self.rows[0] * repeat[0] * self.work.written[1]
-                + self.columns[0] * repeat[1])
+    def corners(self):
+        """Sample of an output map at which each block begins."""
+        repeat, row = self.work.repeat, self.work.written[1]
+        return [first * repeat[0] * row + column * repeat[1] for first, column in self._places]
+
+    @property
+    def origins(self):
+        """Samples of an input map from where the first block's frames begin to each block's."""
+        work = self.work
+        down, right = (step * stride for step, stride in zip(work.step, work.stride, strict=True))
+        return [(row - self.rows[0]) * down * work.size[1] + (column - self.columns[0]) * right
+                for row, column in self._places]
+
+    @property
+    def _places(self):
+        return ((self.rows[0], self.columns[0]), *self.others)
 
     @property
     def drain_lanes(self):
         """Lanes that the first drain stream takes in a pass, and in the last pass."""
         assignment = self.assignment
         if self.streams == 2:
-            return (assignment.halves[0],) * 2
+            lanes, last = assignment.halves
+            return lanes[0], last[0]
         return assignment.drained, assignment.last
 
     @property
@@ -117,13 +135,18 @@ class Job:
         """Input streams in use; the second one comes through the partner tile."""
         return 1
 
+    @property
+    def read_streams(self):
+        """Input streams that the job reads itself."""
+        return 0 if self.shared else self.input_streams
+
     def drain_registers(self):
         """Return the convolver's registers that say which lanes each drain stream takes."""
         if self.streams == 1:
             lanes, last = self.drain_lanes
             return {"drain_lanes": (lanes, 0), "drain_last_lanes": (last, 0)}
-        halves = self.assignment.halves
-        return {"drain_first": (0, halves[0]), "drain_lanes": halves, "drain_last_lanes": halves}
+        lanes, last = self.assignment.halves
+        return {"drain_first": (0, lanes[0]), "drain_lanes": lanes, "drain_last_lanes": last}
 
     def walks(self, target):
         """Return the `Walk` of each input stream.
@@ -195,8 +218,11 @@ def walk_of(job, target):
     work, assignment = job.work, job.assignment
     group_size = work.inputs * work.map_size
 
+    origins = job.origins
+
     def base(number, group):
-        return assignment.map_of(number, 0, group) // work.maps_per_group * group_size
+        return (assignment.map_of(number, 0, group) // work.maps_per_group * group_size
+                + origins[number // assignment.block_passes])
 
     passes = np.array([base(number, 0) for number in range(assignment.passes)])
     repeat = 1

@@ -78,7 +78,7 @@ def job_cycles(job, target):
 def _job_traffic(job, target):
     assignment, frames, stride = job.assignment, job.frames, job.work.stride
     wide = target.data_width // 16
-    runs = (job.input_streams * assignment.passes * job.entry_count * assignment.interleave
+    runs = (job.read_streams * assignment.passes * job.entry_count * assignment.interleave
             * frames.y.data)
     samples = frames.x.data
     if stride == (1, 1) and samples == job.work.size[1]:

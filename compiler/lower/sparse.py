@@ -41,11 +41,17 @@ class SparseAssignment:
     inputs: int
 
     interleave = 1
+    blocks = 1
 
     @property
     def passes(self):
         """Number of passes."""
         return -(-len(self.order) // self.lanes)
+
+    @property
+    def block_passes(self):
+        """Passes over one block: all of them."""
+        return self.passes
 
     @property
     def maps(self):
@@ -258,5 +264,5 @@ def _jobs(work, table, maps, lanes, rows, columns, frames, length, target):
     return [
         SparseJob(work, rows, columns, frames,
                   SparseAssignment(tuple(maps[start:start + most]), lanes, inputs), length,
-                  lanes, table)
+                  lanes, table=table)
         for start in range(0, len(maps), most)]
