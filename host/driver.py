@@ -18,6 +18,8 @@ from hdl.control.host_registers import (
 )
 from hdl.target import TARGETS, get_target
 
+from .diagnosis import describe_nodes, describe_ports, step_registers
+
 __all__ = ["DeviceError", "DeviceStatus", "Driver", "StepRecord", "TargetMismatchError",
            "check_target"]
 
@@ -192,13 +194,15 @@ class Driver:
             If it is for another machine.
         """
         check_target(program, self.fingerprint, None)
-        names = counter_names(self.target or get_target(program.target))
+        target = self.target or get_target(program.target)
+        names = counter_names(target)
         present = self._read("COUNTERS")
         if present != len(names):
             raise DeviceError(f"the machine has {present} counters, its target {program.target} "
                               f"says {len(names)}; generate its Verilog again")
         self.transport.write_memory(0, program.image)
         self.program, self._counter_names = program, names
+        self._machine = target
 
     def run(self, samples, index=0, count=1):
         """Run the loaded program once.
@@ -273,7 +277,9 @@ class Driver:
                     raise DeviceError(self._describe(status), status)
                 what = (f"has not ended after {done:,} cycles, {predicted:,} are predicted"
                         if done > limit else f"hangs: its cycle counter stands at {done:,}")
-                raise DeviceError(f"the program {what}; {self._place(status.step)}", status)
+                raise DeviceError(
+                    f"the program {what}; {self._place(status.step)}; busy: "
+                    f"{describe_nodes(status.busy, self._machine)}", status)
             if self.progress:
                 step = min(self._read("STEP"), len(steps) - 1)
                 run = f"run {index + 1} of {count}, " if count > 1 else ""
@@ -282,17 +288,47 @@ class Driver:
                               min(index * predicted + done, count * predicted), count * predicted)
 
     def _place(self, step):
+        """Return a step's number, name and layer."""
         steps = self.program.manifest["steps"]
-        layer = f" (layer {steps[step]['layer']})" if step < len(steps) else ""
-        return f"step {step}{layer}"
+        if step >= len(steps):
+            return f"step {step}"
+        return f"step {step} {steps[step]['name']!r} (layer {steps[step]['layer']})"
 
     def _describe(self, status):
+        """Say in words what an error is about."""
+        place, target, info = self._place(status.error_step), self._machine, status.info
+        if status.error == ErrorCode.TIME_OUT:
+            waiting = describe_nodes(
+                info[0], target, step_registers(self.program, target, status.error_step),
+                self._counted_since(status.error_step), info[1])
+            return f"{place}: step did not end within {info[1]:,} cycles; not done: {waiting}"
+        if status.error == ErrorCode.BUS_ERROR:
+            return f"{place}: memory refused a transfer of {describe_ports(info[0], target)}"
+        if status.error == ErrorCode.ABORT_FAILED:
+            # Tiles come to rest with the ports.
+            return (f"{describe_ports(info[0] >> target.tiles, target)} did not come to rest after "
+                    f"an earlier error; reset the machine")
         try:
             text = ERROR_TEXTS[ErrorCode(status.error)]
         except ValueError:
             text = f"unknown error code {status.error}"
-        info = ", ".join(f"{index}: {word:#010x}" for index, word in enumerate(status.info))
-        return f"{self._place(status.error_step)}: {text} [info {info}]"
+        words = ", ".join(f"{index}: {word:#010x}" for index, word in enumerate(info))
+        return f"{place}: {text} [info {words}]"
+
+    def _counted_since(self, number):
+        """Return what each counter counted since a step began, None if the log does not say."""
+        before = np.zeros(len(self._counter_names), np.uint32)
+        if number:
+            log = self.program.manifest["log"]
+            if not log["address"]:
+                return None
+            record = np.frombuffer(self.transport.read_memory(
+                log["address"] + 4 * log["words"] * (number - 1), 4 * log["words"]), "<u4")
+            if record[0] != number - 1:
+                return None
+            before = record[_LOG_HEAD:_LOG_HEAD + len(before)]
+        now = np.array(list(self.counters().values()), np.uint32)
+        return dict(zip(self._counter_names, (now - before).tolist(), strict=True))
 
     def _tensor(self, tensor):
         shape = tuple(tensor["maps"])

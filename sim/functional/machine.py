@@ -39,7 +39,7 @@ def prepare(memory, program_address, target):
 
     Parameters
     ----------
-    memory : array of uint8
+    memory : array of uint8 or bytes
         Memory with the program's image in it.
     program_address : int
         Byte address of its header.

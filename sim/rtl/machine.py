@@ -44,7 +44,8 @@ class MemoryBehaviour:
     seed : int
         Seed of both.
     hang : tuple of int or None
-        (low, high): bursts whose first byte is in low .. high - 1 are never answered.
+        (low, high): bursts whose first byte is in low .. high - 1 are not answered, until `behave`
+        says otherwise.
     hang_id : int or None
         Of those, only bursts with this ID.
     outstanding : int
@@ -213,7 +214,7 @@ class Machine:
             raise MachineError(self._library.neuflow_error(self._handle).decode())
 
     def behave(self, **changes):
-        """Change fields of the memory's `MemoryBehaviour`; bursts already accepted stay."""
+        """Change fields of the memory's `MemoryBehaviour`; it answers bursts that hang no more."""
         self.behaviour = replace(self.behaviour, **changes)
         self._library.neuflow_configure(self._handle, self._config())
 

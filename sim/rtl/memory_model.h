@@ -24,7 +24,7 @@ struct MemoryConfig {
     uint64_t disorder;     // 1: bursts of different IDs are answered in random order
     int64_t hang_id;       // bursts with this ID (-1: any) ...
     uint64_t hang_low;     // ... and their first byte in hang_low .. hang_high - 1
-    uint64_t hang_high;    // are accepted and never answered
+    uint64_t hang_high;    // are accepted and not answered, until all of this changes
 };
 
 class MemoryModel {
@@ -40,7 +40,11 @@ class MemoryModel {
         reset();
     }
 
-    void configure(const MemoryConfig& config) { config_ = config; }
+    void configure(const MemoryConfig& config) {
+        config_ = config;
+        for (std::deque<Burst>* queue : {&reads_, &filling_, &answering_})
+            for (Burst& burst : *queue) burst.hung = burst.hung && hangs(burst.first, burst.id);
+    }
 
     void reset() {
         reads_.clear();
@@ -103,6 +107,7 @@ class MemoryModel {
     struct Burst {
         uint64_t address;  // of the next beat
         unsigned beats, id;
+        uint32_t first;  // byte address that was asked for
         bool hung, failed;
         uint64_t ready;  // cycle in which the first beat or the response can be on the port
     };
@@ -154,9 +159,13 @@ class MemoryModel {
         if (first >> 12 != last >> 12)
             fail(std::string(kind) + " burst crosses a 4 KiB boundary from address "
                  + std::to_string(now.address));
-        const bool hung = now.address >= config_.hang_low && now.address < config_.hang_high
-                          && (config_.hang_id < 0 || config_.hang_id == int64_t(now.id));
-        queue.push_back({first, now.length + 1, now.id, hung, false, now_ + config_.latency});
+        queue.push_back({first, now.length + 1, now.id, now.address, hangs(now.address, now.id),
+                         false, now_ + config_.latency});
+    }
+
+    bool hangs(uint64_t address, unsigned id) const {
+        return address >= config_.hang_low && address < config_.hang_high
+               && (config_.hang_id < 0 || config_.hang_id == int64_t(id));
     }
 
     void take_data() {

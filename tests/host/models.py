@@ -35,6 +35,16 @@ def convolution(*, weight=None, shape=(1, 1, SIZE, SIZE), then=None, seed=1, **a
     return model(nodes, weights, shape=shape, output_shape=out)
 
 
+def two_convolutions(seed=1):
+    """Return two 3x3 convolutions, called ``first`` and ``second``, to two maps each."""
+    rng = np.random.default_rng(seed)
+    weights = {"one": rng.uniform(-0.5, 0.5, (2, 1, 3, 3)),
+               "two": rng.uniform(-0.5, 0.5, (2, 2, 3, 3))}
+    nodes = [helper.make_node("Conv", ["image", "one"], ["between"], name="first"),
+             helper.make_node("Conv", ["between", "two"], ["out"], name="second")]
+    return model(nodes, weights, output_shape=(1, 2, SIZE - 4, SIZE - 4))
+
+
 def calibration(count=4, *, name="image", shape=(1, SIZE, SIZE), seed=2):
     """Return calibration data for `convolution`."""
     rng = np.random.default_rng(seed)

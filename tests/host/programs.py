@@ -48,10 +48,14 @@ class FakeMachine:
         What the run ends with.
     stuck : bool
         The cycle counter stands still.
+    info : tuple of int
+        What it says about the error.
     """
 
-    def __init__(self, cycles=2500, error=ErrorCode.NONE, stuck=False, start=0, counters=None):
+    def __init__(self, cycles=2500, error=ErrorCode.NONE, stuck=False, start=0, counters=None,
+                 info=(0x12, 0x34)):
         self.cycles, self.error, self.stuck, self.begin = cycles, error, stuck, start
+        self.info = info
         self.memory = np.zeros(1 << 16, np.uint8)
         self.registers = dict.fromkeys((one.address for one in HOST_REGISTER.values()), 0)
         self.set("ID_LOW", TARGET.fingerprint & 0xFFFFFFFF)
@@ -114,8 +118,8 @@ class FakeMachine:
         self.set("STATUS", Status.ERROR if self.error else Status.DONE)
         self.set("ERROR", self.error)
         self.set("ERROR_STEP", 1)
-        self.set("ERROR_INFO0", 0x12)
-        self.set("ERROR_INFO1", 0x34)
+        self.set("ERROR_INFO0", self.info[0])
+        self.set("ERROR_INFO1", self.info[1])
 
     def close(self):
         self.closed = True

@@ -65,24 +65,39 @@ def test_progress():
 
 
 def test_errors_name_step_layer_and_meaning():
-    made = driver(FakeMachine(error=ErrorCode.TIME_OUT))
-    with pytest.raises(DeviceError, match=r"^step 1 \(layer layer1\): step did not end in time "
+    made = driver(FakeMachine(error=ErrorCode.LOADER_CRC))
+    with pytest.raises(DeviceError, match=r"^step 1 'step1' \(layer layer1\): CRC error in a "
                                           r".*\[info 0: 0x00000012, 1: 0x00000034\]$") as raised:
         made.run({"x": X})
-    assert raised.value.status.error == ErrorCode.TIME_OUT
+    assert raised.value.status.error == ErrorCode.LOADER_CRC
     assert raised.value.status.error_step == 1
     with pytest.raises(DeviceError, match="unknown error code 99"):
         driver(FakeMachine(error=99)).run({"x": X})
 
 
+@pytest.mark.parametrize("error, message", [
+    # The image of this program is none: all that is known are the nodes, tile 1 and port 0.
+    (ErrorCode.TIME_OUT, ("step 1 'step1' (layer layer1): step did not end within 52 cycles; "
+                          "not done: DMA port 0 (tile 0); convolver of tile 1")),
+    (ErrorCode.BUS_ERROR, ("step 1 'step1' (layer layer1): memory refused a transfer of "
+                           "DMA port 1 (tile 1)")),
+    (ErrorCode.ABORT_FAILED, ("DMA port 0 (tile 0) did not come to rest after an earlier error; "
+                              "reset the machine"))])
+def test_errors_name_ports(error, message):
+    with pytest.raises(DeviceError) as raised:
+        driver(FakeMachine(error=error, info=(2 if error == ErrorCode.BUS_ERROR else 0x12, 52))
+               ).run({"x": X})
+    assert str(raised.value) == message
+
+
 def test_a_machine_that_hangs_is_given_up():
     machine = FakeMachine(stuck=True)
-    with pytest.raises(DeviceError, match=r"hangs: its cycle counter stands at 0; step 0 \(layer "):
+    with pytest.raises(DeviceError, match=r"hangs: its cycle counter stands at 0; step 0 'step0'"):
         driver(machine).run({"x": X})
     assert machine.stops == 1
     machine = FakeMachine(stuck=True)
     machine.set("ERROR", ErrorCode.TIME_OUT)
-    with pytest.raises(DeviceError, match=r"^step 0 \(layer layer0\): step did not end in time"):
+    with pytest.raises(DeviceError, match=r"^step 0 'step0' .*: step did not end within"):
         driver(machine).run({"x": X})
     with pytest.raises(DeviceError, match="has not ended after 10,441,000 cycles, 2,000 are pred"):
         driver(FakeMachine(cycles=1 << 40)).run({"x": X})
