@@ -6,26 +6,17 @@ import numpy as np
 
 from .errors import CalibrationError
 from .execute import execute
+from .functions import get_function
 from .graph import Activation, Concat, Elementwise, Graph, Move, Pool, Reduce, Reshape, Upsample
-from .tables import get_function
 
-__all__ = ["Ranges", "batches", "check_calibration", "guess_calibration",
-           "least_squares", "measure", "useful_ranges"]
+__all__ = ["Ranges", "batches", "check_calibration", "guess_calibration", "measure",
+           "useful_ranges"]
 
 #: Random samples used when the user gives none.
 GUESSED_SAMPLES = 16
 
 #: Numbers of one tensor that are held at a time; larger batches are split.
 BATCH_NUMBERS = 1 << 22
-
-#: Samples of 16 bits.
-LOWEST, HIGHEST = -32768, 32767
-
-#: Bits more than the range allows that `least_squares` tries.
-FINER_POINTS = 4
-
-#: Inputs beyond these change no 16-bit output of the function.
-_SATURATION = {"tanh": (-8.0, 8.0), "sigmoid": (-16.0, 16.0)}
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,8 @@ def check_calibration(graph: Graph, calibration):
     graph : Graph
         The network.
     calibration : dict of str to array
-        For each input, samples stacked along the batch dimension of its ONNX shape.
+        For each input, samples of its ONNX shape stacked: in place of a first dimension of 1, in
+        front of any other.
 
     Raises
     ------
@@ -75,7 +67,11 @@ def _check_array(graph, name, values):
     what = f"calibration data {name!r}"
     if values.dtype.kind not in "fiub":
         raise CalibrationError(f"{what} is of type {values.dtype}; it must be numbers")
-    inner = graph.input_shapes[name][1:]
+    shape = graph.input_shapes[name]
+    # Samples take the place of a batch of 1, and stand in front of any other shape.
+    inner = shape[1:] if shape[:1] == (1,) else shape
+    if values.shape in (shape, (1, *shape)):
+        values = values.reshape(1, *inner)
     if values.ndim == 0 or values.shape[1:] != inner or len(values) < 1:
         wanted = ", ".join(["samples", *map(str, inner)])
         raise CalibrationError(f"{what} has shape {list(values.shape)}; it must be ({wanted}) with "
@@ -132,46 +128,13 @@ def measure(graph: Graph, samples):
     return ranges
 
 
-def least_squares(graph: Graph, samples, useful, fractions):
-    """Return for tensors the bits behind the point that make the mean square error least.
-
-    More bits round less, fewer clip less: a rare outlier is clipped when all other samples gain
-    more by it. Numbers beyond the useful range count as its ends.
-
-    Parameters
-    ----------
-    graph : Graph
-        The network.
-    samples : dict of str to numpy.ndarray
-        Calibration data, as `check_calibration` returns it.
-    useful : dict of str to tuple
-        What `useful_ranges` returned.
-    fractions : dict of str to int
-        The fewest bits worth trying for each tensor: those that clip nothing.
-
-    Returns
-    -------
-    dict of str to int
-    """
-    errors = {name: np.zeros(FINER_POINTS + 1) for name in fractions}
-    for tensors in batches(graph, samples):
-        for name, fraction in fractions.items():
-            values = np.clip(tensors[name], *useful.get(name, (-np.inf, np.inf)))
-            for finer in range(FINER_POINTS + 1):
-                scaled = np.ldexp(values, fraction + finer)
-                kept = np.clip(np.floor(scaled + 0.5), LOWEST, HIGHEST)
-                errors[name][finer] += np.ldexp(np.sum((scaled - kept) ** 2),
-                                                -2 * (fraction + finer))
-    return {name: fraction + int(errors[name].argmin()) for name, fraction in fractions.items()}
-
-
 def _domain_fault(node, ranges):
     """Return what is wrong with a node's inputs of these ranges, or None."""
     if isinstance(node, Activation):
-        low = ranges[node.inputs[0]].low
-        if get_function(node.function, node.parameters).positive \
-                and (low < 0 or (low == 0 and node.function != "sqrt")):
-            return f"{node.function} of numbers down to {low:g}; supported are positive numbers"
+        found, function = ranges[node.inputs[0]], get_function(node.function, node.parameters)
+        if function.positive and (found.low < 0 or (found.low == 0 and not function.zero)):
+            return (f"{node.function} of numbers down to {found.low:g}; supported are positive "
+                    "numbers")
     return None
 
 
@@ -202,7 +165,6 @@ def _wanted(node, through):
     if isinstance(node, Activation):
         if node.function == "relu":
             return (0.0, max(through[1], 0.0))
-        if node.function == "clip":
-            return node.parameters
-        return _SATURATION.get(node.function, (-np.inf, np.inf))
+        function = get_function(node.function, node.parameters)
+        return function.useful(*function.parameters)
     return (-np.inf, np.inf)

@@ -15,13 +15,13 @@ from .quantise import quantise
 __all__ = ["compile_graph", "compile_model"]
 
 
-def compile_model(model, target="tiny", calibration=None, progress=None, *, method="range"):
+def compile_model(model, target="tiny", calibration=None, progress=None):
     """Compile a network for one machine.
 
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
-        ONNX model with static shapes and a batch of 1.
+        ONNX model with static shapes; a dynamic first dimension, the batch, becomes 1.
     target : str or Target
         The machine.
     calibration : dict of str to array, optional
@@ -30,8 +30,6 @@ def compile_model(model, target="tiny", calibration=None, progress=None, *, meth
         manifest says so in its warnings.
     progress : callable, optional
         Called with a line of text as each stage begins.
-    method : str
-        How calibration data choose the points, see `compiler.quantise.quantise`.
 
     Returns
     -------
@@ -47,8 +45,7 @@ def compile_model(model, target="tiny", calibration=None, progress=None, *, meth
     report = progress or (lambda text: None)
     target = _target(target)
     report("Reading the model")
-    return compile_graph(simplify(import_onnx(model)), target, calibration, progress,
-                         method=method)
+    return compile_graph(simplify(import_onnx(model)), target, calibration, progress)
 
 
 def _target(target):
@@ -60,7 +57,7 @@ def _target(target):
         raise CompileError(str(error)) from None
 
 
-def compile_graph(graph, target, calibration=None, progress=None, *, method="range"):
+def compile_graph(graph, target, calibration=None, progress=None):
     """Compile a simplified graph; parameters, result and errors are those of `compile_model`.
 
     Parameters
@@ -72,7 +69,7 @@ def compile_graph(graph, target, calibration=None, progress=None, *, method="ran
     """
     report = progress or (lambda text: None)
     report("Quantising")
-    fixed, summary = quantise(graph, calibration, segments=target.segments, method=method)
+    fixed, summary = quantise(graph, calibration, segments=target.segments)
     report(f"Lowering to {target.name}")
     lowered = lower(fixed, target)
     return Program(target.name, target.fingerprint, _manifest(fixed, summary, target, lowered),
@@ -100,7 +97,6 @@ def _manifest(graph, summary, target, lowered):
         "steps": lowered.steps,
         "log": lowered.log,
         "quantisation": {
-            "method": summary.method,
             "tensors": [{"name": entry.name, "layer": entry.layer, "fraction": entry.fraction,
                          "range": [entry.low, entry.high], "clipped": entry.clipped,
                          "snr_db": entry.snr if math.isfinite(entry.snr) else None}

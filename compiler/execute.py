@@ -4,6 +4,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from .boxes import places
+from .functions import get_function
 from .graph import (
     Activation,
     Affine,
@@ -21,7 +22,6 @@ from .graph import (
     Reshape,
     Upsample,
 )
-from .tables import get_function
 
 __all__ = ["execute"]
 

@@ -119,7 +119,7 @@ class Affine(Node):
 
 @dataclass(frozen=True, eq=False)
 class Activation(Node):
-    """A function of each sample: a name in `compiler.tables.FUNCTIONS` and its parameters."""
+    """A function of each sample: a name in `compiler.functions.FUNCTIONS` and its parameters."""
 
     function: str
     parameters: tuple[float, ...] = ()

@@ -12,6 +12,7 @@ import numpy as np
 
 from .errors import QuantisationError
 from .factors import factor_exponents
+from .functions import get_function
 from .graph import (
     Activation,
     ArgMax,
@@ -27,7 +28,7 @@ from .graph import (
 )
 
 __all__ = ["ACCUMULATOR_LIMIT", "HIGHEST", "LOWEST", "MAX_CONV_SHIFT", "choose_fractions",
-           "range_fractions", "weight_fraction", "whole_numbers"]
+           "weight_fraction"]
 
 LOWEST, HIGHEST = -32768, 32767
 
@@ -62,20 +63,9 @@ FINER = 6
 
 _SMALLEST, _LARGEST, _DEFAULT = -16, 30, 8
 
-#: Functions whose output keeps the input's point, which makes them exact.
-_KEEP = ("abs", "clip", "identity", "leaky_relu", "relu")
 
-
-def whole_numbers(graph):
-    """Return the tensors that number maps or places: their point stands at the end."""
-    return {node.output for node in graph.nodes if isinstance(node, ArgMax)
-            or (isinstance(node, Reduce) and node.kind == "argmax")}
-
-
-def range_fractions(graph, ranges, useful):
-    """Return for each tensor the most bits behind the point that hold its range, with headroom.
-
-    None where the point hardly matters.
+def choose_fractions(graph, ranges, useful):
+    """Return the bits behind the point of every tensor.
 
     Parameters
     ----------
@@ -85,22 +75,6 @@ def range_fractions(graph, ranges, useful):
         What calibration measured.
     useful : dict of str to tuple
         Range of each tensor beyond which it may saturate.
-    """
-    numbers, headroom = whole_numbers(graph), _headroom(graph)
-    return {name: 0 if name in numbers else _fraction(
-        ranges[name], headroom.get(name, HEADROOM), *useful.get(name, (-math.inf, math.inf)))
-        for name in graph.shapes}
-
-
-def choose_fractions(graph, wanted):
-    """Return the bits behind the point of every tensor.
-
-    Parameters
-    ----------
-    graph : Graph
-        A simplified graph.
-    wanted : dict of str to int or None
-        What each tensor would have if it were alone.
 
     Returns
     -------
@@ -115,8 +89,13 @@ def choose_fractions(graph, wanted):
         If no points satisfy all operators.
     """
     points = _Points(graph)
+    numbers = {node.output for node in graph.nodes if isinstance(node, ArgMax)
+               or (isinstance(node, Reduce) and node.kind == "argmax")}
+    headroom = _headroom(graph)
     for name in graph.shapes:
-        points.lower(name, wanted[name])
+        points.lower(name, 0 if name in numbers else _fraction(
+            ranges[name], headroom.get(name, HEADROOM),
+            *useful.get(name, (-math.inf, math.inf))))
     points.settle()
     families = _families(graph)
     while True:
@@ -174,7 +153,7 @@ def _families(graph):
 def _keeps_point(node):
     """Return whether a node's output has the point of its input, which makes it exact."""
     if isinstance(node, Activation):
-        return node.function in _KEEP
+        return get_function(node.function, node.parameters).keeps
     if isinstance(node, Elementwise):
         return node.constant is not None
     if isinstance(node, Reduce):
@@ -282,7 +261,7 @@ def _align(points, node):
     if isinstance(node, Elementwise) and node.constant is None:
         align = {"mul": _align_product, "div": _align_quotient}.get(node.operation, _align_sum)
         return align(points, node, *node.inputs, node.output)
-    if isinstance(node, Activation) and node.function not in _KEEP:
+    if isinstance(node, Activation) and not _keeps_point(node):
         return points.lower(node.output, points[node.inputs[0]] + FINER, node)
     if isinstance(node, Reduce) and node.kind == "sum":
         source, output = node.inputs[0], node.output

@@ -11,16 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import fixed
-from .calibrate import (
-    batches,
-    check_calibration,
-    guess_calibration,
-    least_squares,
-    measure,
-    useful_ranges,
-)
+from .calibrate import batches, check_calibration, guess_calibration, measure, useful_ranges
 from .errors import QuantisationError
 from .factors import factor_of
+from .functions import get_function
 from .graph import (
     Activation,
     ArgMax,
@@ -41,17 +35,15 @@ from .points import (
     MAX_CONV_SHIFT,
     MAX_SHIFT,
     choose_fractions,
-    range_fractions,
     weight_fraction,
-    whole_numbers,
 )
 from .reach import elementwise_reach, requantise
-from .tables import SEGMENTS, evaluate, get_function, make_table, table_error
+from .tables import SEGMENTS, evaluate, make_table, table_error
 
-__all__ = ["METHODS", "QuantisationSummary", "TensorSummary", "quantise"]
+__all__ = ["MOST_TABLE_ERROR", "QuantisationSummary", "TensorSummary", "quantise"]
 
-#: What chooses a tensor's point; see `quantise`.
-METHODS = ("range", "mse")
+#: Steps that a table may be from its function; more is an error, 2 and more a note.
+MOST_TABLE_ERROR = 64
 
 GUESSED = ("no calibration data: the numbers' ranges are guessed from random inputs in -1..1; give "
            "calibration data for a network that is to be accurate")
@@ -93,15 +85,11 @@ class TensorSummary:
 
 @dataclass(frozen=True)
 class QuantisationSummary:
-    """What quantisation chose, and by which method.
-
-    Tensors in order, notes on compromises, warnings for the user.
-    """
+    """What quantisation chose: tensors in order, notes on compromises, warnings for the user."""
 
     tensors: tuple[TensorSummary, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-    method: str = "range"
 
     def __str__(self):
         rows = [f"{'layer':20} {'tensor':20} {'format':>8} {'range':>23} {'clipped':>8} {'SNR':>8}"]
@@ -114,7 +102,7 @@ class QuantisationSummary:
                           *(f"warning: {warning}" for warning in self.warnings)])
 
 
-def quantise(graph, calibration=None, *, segments=SEGMENTS, method="range"):
+def quantise(graph, calibration=None, *, segments=SEGMENTS):
     """Quantise a simplified graph.
 
     Parameters
@@ -126,10 +114,6 @@ def quantise(graph, calibration=None, *, segments=SEGMENTS, method="range"):
         Samples of every input, stacked along the batch dimension; random ones if left out.
     segments : int
         Segments of the target's mappers.
-    method : str
-        What chooses a tensor's point, a name in `METHODS`: "range" holds the largest number seen,
-        with some headroom; "mse" makes the mean square of rounding and clipping least over the
-        calibration data, and leaves no headroom.
 
     Returns
     -------
@@ -145,24 +129,16 @@ def quantise(graph, calibration=None, *, segments=SEGMENTS, method="range"):
     QuantisationError
         If a layer's numbers do not fit the arithmetic.
     """
-    if method not in METHODS:
-        raise QuantisationError(f"unknown method {method!r}; methods are {', '.join(METHODS)}")
     guessed = calibration is None
     samples = guess_calibration(graph) if guessed else check_calibration(graph, calibration)
     ranges = measure(graph, samples)
     useful = useful_ranges(graph)
-    wanted = range_fractions(graph, ranges, useful)
-    if method == "mse":
-        numbers = whole_numbers(graph)
-        wanted |= least_squares(graph, samples, useful, {
-            name: fraction for name, fraction in wanted.items()
-            if fraction is not None and name not in numbers})
-    fractions, notes = choose_fractions(graph, wanted)
+    fractions, notes = choose_fractions(graph, ranges, useful)
     builder = _Builder(graph, fractions, segments)
     result = builder.build()
     summary = QuantisationSummary(
         tensors=tuple(_summaries(graph, samples, ranges, useful, builder)),
-        notes=(*notes, *builder.notes), warnings=(GUESSED,) if guessed else (), method=method)
+        notes=(*notes, *builder.notes), warnings=(GUESSED,) if guessed else ())
     return result, summary
 
 
@@ -262,6 +238,11 @@ class _Builder:
         formats = self.fractions[node.inputs[0]], self.fractions[node.output]
         table = make_table(function, *formats, self.segments)
         error = table_error(table, function, *formats)
+        if error > MOST_TABLE_ERROR:
+            raise QuantisationError(
+                f"{node.layer}: the table of {function} would be up to {error} steps of "
+                f"2**-{formats[1]} from the exact function; supported are {MOST_TABLE_ERROR}: give "
+                "it inputs of a smaller range")
         if error > 1:
             self.notes.append(f"{node.layer}: the table of {function} is up to {error} steps of "
                               f"2**-{formats[1]} from the exact function")

@@ -5,17 +5,15 @@ straight lines become exact tables; for the others each segment is a near-minima
 coefficients are rounded one after the other, each making good what the rounding before it cost.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from .errors import QuantisationError
 from .fixed import LookupTable
+from .functions import get_function
 
-__all__ = ["FUNCTIONS", "SEGMENTS", "Function", "evaluate", "get_function", "ideal", "make_table",
-           "table_error"]
+__all__ = ["SEGMENTS", "evaluate", "ideal", "make_table", "table_error"]
 
 #: Segments of a mapper's table, the same on every target so far.
 SEGMENTS = 256
@@ -26,76 +24,6 @@ LOWEST, HIGHEST = -32768, 32767
 LOGARITHMIC_SEGMENTS = 208
 
 _INPUTS = np.arange(LOWEST, HIGHEST + 1)
-
-
-@dataclass(frozen=True)
-class Function:
-    """A function that a table can hold.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-    evaluate : callable
-        Maps a float64 array to a float64 array; called as ``evaluate(x, *parameters)``.
-    parameters : tuple of float
-        Numbers that fix one function of a family.
-    positive : bool
-        Defined for positive inputs only: smaller ones are taken as the smallest positive input,
-        and segments follow the leading one.
-    """
-
-    name: str
-    evaluate: Callable
-    parameters: tuple[float, ...] = ()
-    positive: bool = False
-
-    def __call__(self, values):
-        """Return the function of an array of real values."""
-        return self.evaluate(np.asarray(values, np.float64), *self.parameters)
-
-    def __str__(self):
-        numbers = ", ".join(f"{value:g}" for value in self.parameters)
-        return f"{self.name}({numbers})" if numbers else self.name
-
-
-def _sigmoid(x):
-    # tanh does not overflow for large negative x, as exp would.
-    return 0.5 * (1 + np.tanh(0.5 * x))
-
-
-def _leaky_relu(x, slope):
-    return np.where(x < 0, slope * x, x)
-
-
-#: Functions by name, as parameterless members of their family.
-FUNCTIONS = {function.name: function for function in (
-    Function("identity", lambda x: x),
-    Function("relu", lambda x: np.maximum(x, 0)),
-    Function("leaky_relu", _leaky_relu),
-    Function("abs", np.abs),
-    Function("clip", np.clip),
-    Function("tanh", np.tanh),
-    Function("sigmoid", _sigmoid),
-    Function("exp", lambda x: np.exp(np.minimum(x, 700))),
-    Function("sqrt", np.sqrt, positive=True),
-    Function("reciprocal", lambda x: 1 / x, positive=True),
-    Function("log", np.log, positive=True),
-)}
-
-
-def get_function(name, parameters=()):
-    """Return the function called ``name`` with its parameters.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    if name not in FUNCTIONS:
-        raise ValueError(f"unknown function {name!r}; functions are {', '.join(FUNCTIONS)}")
-    family = FUNCTIONS[name]
-    return Function(name, family.evaluate, tuple(parameters), family.positive)
 
 
 def evaluate(table, samples):
@@ -127,7 +55,7 @@ def ideal(function, input_fraction, output_fraction, samples=_INPUTS):
 def _scaled(function, input_fraction, output_fraction, samples):
     samples = np.asarray(samples)
     if function.positive:
-        samples = np.maximum(samples, 1)
+        samples = np.maximum(samples, 0 if function.zero else 1)
     return function(np.ldexp(samples.astype(np.float64), -input_fraction)) * 2.0**output_fraction
 
 
@@ -183,22 +111,41 @@ def make_table(function, input_fraction, output_fraction, segments=SEGMENTS):
     if function.positive and segments < LOGARITHMIC_SEGMENTS:
         raise QuantisationError(f"{function}: needs {LOGARITHMIC_SEGMENTS} segments, the mapper "
                                 f"has {segments}")
-    layout = _Layout(low, high, function.positive, segments)
-    exact = _scaled(function, input_fraction, output_fraction, np.arange(low, high + 1))
-    best, largest = None, layout.largest_shift(exact)
-    for shift in range(largest, max(largest - 5, -1), -1):
-        table = layout.fit(exact, shift)
-        if table is None:
-            continue
-        error = np.abs(evaluate(table, samples) - wanted)
-        score = (error.max(), error.sum())
-        if best is None or score < best[0]:
-            best = (score, table)
+    layouts = [_Layout(low, high, function.positive, segments)]
+    layouts += [_Layout(low, high, False, segments, anchor)
+                for anchor in _anchors(function, input_fraction)]
+    best = None
+    for layout in layouts:
+        exact = _scaled(function, input_fraction, output_fraction,
+                        np.arange(layout.low, high + 1))
+        largest = layout.largest_shift(exact)
+        for shift in range(largest, max(largest - 5, -1), -1):
+            table = layout.fit(exact, shift)
+            if table is None:
+                continue
+            error = np.abs(evaluate(table, samples) - wanted)
+            score = (error.max(), error.sum())
+            if best is None or score < best[0]:
+                best = (score, table)
     if best is None:
         raise QuantisationError(
             f"{function}: no table from {input_fraction} to {output_fraction} bits behind the "
             "point fits the mapper; use fewer bits for the output")
     return best[1]
+
+
+def _anchors(function, input_fraction):
+    """Return the first sample behind each place where a function bends or jumps."""
+    anchors = []
+    for corner in function.corners(*function.parameters):
+        place = int(np.ceil(np.ldexp(corner, input_fraction)))
+        # A jump's own sample may belong to what is before it.
+        before, here, after = function(corner + np.array([-1e-6, 0, 1e-6]))
+        if np.ldexp(corner, input_fraction) == place and abs(here - before) < abs(after - here):
+            place += 1
+        if LOWEST < place <= HIGHEST:
+            anchors.append(place)
+    return anchors
 
 
 def _line_table(first, second, offset, shift, low=LOWEST, high=HIGHEST):
@@ -253,7 +200,7 @@ _LINES = {"identity": _identity, "relu": _relu, "abs": _abs, "leaky_relu": _leak
 class _Layout:
     """Where the segments of a table lie, and the fit of a function to them."""
 
-    def __init__(self, low, high, logarithmic, segments):
+    def __init__(self, low, high, logarithmic, segments, anchor=None):
         self.low, self.high, self.logarithmic = low, high, logarithmic
         self.origin, self.width = (0, 0) if logarithmic else (low, 0)
         if logarithmic:
@@ -261,10 +208,22 @@ class _Layout:
                 mantissa << (exponent - 4) for exponent in range(4, 16)
                 for mantissa in range(16, 32)]
         else:
-            while (high - low) >> self.width >= segments:
+            while (high - self.origin) >> self.width >= segments:
                 self.width += 1
-            self.starts = list(range(0, high - low + 1, 1 << self.width))
+                if anchor is not None:
+                    self._begin(low, anchor)
+            self.starts = list(range(0, high - self.origin + 1, 1 << self.width))
         self.quadratics = None
+
+    def _begin(self, low, anchor):
+        """Put the origin where a segment will begin at the anchor.
+
+        Where this is below the lowest sample, the few lowest ones are clamped instead.
+        """
+        self.low, self.origin = low, low - (low - anchor) % (1 << self.width)
+        if self.origin < LOWEST:
+            self.origin += 1 << self.width
+            self.low = self.origin
 
     def pieces(self, exact):
         """Yield the exact outputs of each segment, None for one that no input reaches."""

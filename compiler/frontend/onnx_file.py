@@ -159,7 +159,8 @@ def dimensions(info, where="model"):
     Raises
     ------
     ModelError
-        If it is no tensor of floats, or a dimension is dynamic or less than 1.
+        If it is no tensor of floats, or a dimension is less than 1, or is dynamic and not the
+        first, the batch, which becomes 1.
     """
     what = f"{where}: input {info.name!r}"
     if not info.type.HasField("tensor_type"):
@@ -174,6 +175,10 @@ def dimensions(info, where="model"):
         raise ModelError(f"{what} has no shape; export the model with static shapes")
     shape = []
     for index, entry in enumerate(tensor.shape.dim):
+        if index == 0 and not entry.HasField("dim_value"):
+            # The machine runs one image at a time.
+            shape.append(1)
+            continue
         if not entry.HasField("dim_value"):
             label = f"{entry.dim_param!r} " if entry.dim_param else ""
             raise ModelError(

@@ -5,6 +5,7 @@ reported together, under the names the user gave them.
 """
 
 import itertools
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -35,7 +36,7 @@ def import_onnx(model):
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
-        The model: static shapes, a batch of 1, operator set 7 or newer.
+        The model: static shapes but for the batch, operator set 7 or newer.
 
     Returns
     -------
@@ -113,14 +114,6 @@ class Importer:
             if info.name in self.shapes or not info.name:
                 raise ModelError(f"{self.where}: input {info.name!r} is defined twice or nameless")
             shape = dimensions(info, self.where)
-            if not shape or shape[0] != 1:
-                raise ModelError(
-                    f"{self.where}: input {info.name!r} has shape {list(shape)}; its first "
-                    "dimension must be a batch of 1: NeuFlow runs one image at a time, export the "
-                    "model with a batch of 1")
-            if maps_shape(shape) is None:
-                raise ModelError(f"{self.where}: input {info.name!r} has shape {list(shape)}; "
-                                 "supported are at most (1, channels, rows, columns)")
             self.shapes[info.name], self.maps[info.name] = shape, maps_shape(shape)
             names.append(info.name)
         if not names:
@@ -164,14 +157,14 @@ class Importer:
             hint = _HINTS.get(layer.op)
             raise layer.fault("this operator is not supported; "
                               + (hint or f"supported are {', '.join(OPERATORS)}"))
-        handler, attributes = OPERATORS[layer.op]
-        layer.check_attributes(attributes)
-        for name in layer.outputs[1:]:
+        operator = OPERATORS[layer.op]
+        layer.check_attributes(operator.attributes)
+        for name in layer.outputs[operator.outputs:] if operator.outputs else ():
             if name in self.used:
                 raise layer.fault(f"output {name!r} is used; supported is the first output only")
         # What depends on an unsupported node cannot be checked further.
         if not any(name in self.unknown for name in read):
-            handler(layer)
+            operator.handler(layer)
 
     @cached_property
     def used(self):
@@ -199,6 +192,16 @@ class Importer:
         self.shapes[output], self.maps[output] = shape, maps
         self.nodes.append(node_class(name=name, inputs=tuple(inputs), output=output,
                                      layer=layer.name, **fields))
+
+    def rename(self, layer, name, output, shape):
+        """Give a tensor that a layer's last node made another name; return whether it did."""
+        last = self.nodes[-1] if self.nodes else None
+        if last is None or last.output != name or last.layer != layer.name or name in self.used:
+            return False
+        self.nodes[-1] = replace(last, output=output)
+        self.maps[output], self.shapes[output] = self.maps.pop(name), shape
+        del self.shapes[name]
+        return True
 
     def _outputs(self):
         names = []

@@ -1,9 +1,12 @@
 """One ONNX node as the front end sees it: checked access to attributes, constants and shapes."""
 
+import math
+
 import numpy as np
 import onnx
 
 from compiler.errors import ModelError, UnsupportedError
+from compiler.graph import Identity, Reshape
 
 __all__ = ["LARGEST_SIDE", "Layer", "maps_shape"]
 
@@ -16,12 +19,16 @@ _TYPES = {int: onnx.AttributeProto.INT, float: onnx.AttributeProto.FLOAT,
 
 
 def maps_shape(shape):
-    """Return (channels, rows, columns) for an ONNX shape, or None if it has more than three.
+    """Return (channels, rows, columns) for an ONNX shape.
 
-    The batch of 1 is dropped; missing dimensions are 1. The order of the samples is the same.
+    A first dimension of 1, the batch, is dropped; missing dimensions are 1, and of more than three
+    the first ones are multiplied. What has too many rows or columns becomes maps of one sample.
+    The order of the samples is the same.
     """
     inner = tuple(shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
-    return None if len(inner) > 3 else inner + (1,) * (3 - len(inner))
+    maps = (math.prod(inner[:-2]), *inner[-2:]) if len(inner) > 3 \
+        else inner + (1,) * (3 - len(inner))
+    return maps if max(maps[1:]) <= LARGEST_SIDE else (math.prod(maps), 1, 1)
 
 
 class Layer:
@@ -79,8 +86,8 @@ class Layer:
         """Return an attribute of as many integers as ``default``, each at least ``least``."""
         values = tuple(self.attribute(name, list(default)))
         if len(values) != len(default):
-            raise self.fault(f"attribute {name} has {len(values)} values, {list(values)}; "
-                             f"supported are {len(default)}: two spatial dimensions")
+            raise self.malformed(f"attribute {name} has {len(values)} values, {list(values)}; it "
+                                 f"must have {len(default)}")
         for value in values:
             if value < least:
                 raise self.fault(f"attribute {name} is {list(values)}; its values must be at "
@@ -114,13 +121,26 @@ class Layer:
                              "that no layer reads")
         return self.importer.shapes[self.inputs[index]]
 
-    def map_shape(self, supported):
-        """Return (channels, rows, columns) of input 0, which must have four dimensions."""
-        shape = self.shape(0)
-        if len(shape) != 4 or shape[0] != 1:
-            raise self.fault(f"input {self.inputs[0]!r} has shape {list(shape)}; supported is "
-                             f"{supported} over (1, channels, rows, columns)")
-        return shape[1:]
+    def maps(self, index=0):
+        """Return (channels, rows, columns) of an input that is computed."""
+        self.shape(index)
+        return self.importer.maps[self.inputs[index]]
+
+    def channels_first(self, index=0):
+        """Return the maps of an input whose dimension 1 is its channels: one a sample of each."""
+        shape = self.shape(index)
+        return (math.prod(shape[:2]), math.prod(shape[2:-1]), shape[-1] if len(shape) > 2 else 1)
+
+    def view(self, maps, index=0):
+        """Return the name of a computed input under a shape of (channels, rows, columns)."""
+        self.shape(index)
+        return self.reshaped(self.inputs[index], maps)
+
+    def reshaped(self, name, maps):
+        """Return the name of a tensor under a shape of (channels, rows, columns)."""
+        if self.importer.maps[name] == maps:
+            return name
+        return self.step(Reshape, self.importer.shapes[name], [name], maps, target=maps)
 
     def constant(self, index, what, *, rank=None, shape=None, default=None):
         """Return a constant input as finite float64; ``default`` if it is not given.
@@ -171,24 +191,26 @@ class Layer:
             raise self.malformed(f"{what} are not integers")
         return [int(value) for value in values]
 
-    def emit(self, node_class, shape, inputs=None, maps=None, /, **fields):
-        """Add a node of the float graph that makes output 0 with an ONNX shape.
+    def emit(self, node_class, shape, inputs=None, maps=None, /, *, output=0, **fields):
+        """Add a node of the float graph that makes an output with an ONNX shape.
 
         ``maps`` is its (channels, rows, columns) where these are not the shape's own.
         """
-        self._add(self.outputs[0], node_class, shape, inputs, maps, fields)
+        self._add(self.outputs[output], node_class, tuple(shape), maps or maps_shape(shape),
+                  self.inputs[:1] if inputs is None else inputs, fields)
 
-    def step(self, node_class, shape, inputs, /, **fields):
-        """Add a node on the way to output 0; return the name of the tensor that it makes."""
+    def step(self, node_class, shape, inputs, maps=None, /, **fields):
+        """Add a node on the way to an output; return the name of the tensor that it makes."""
         output = self.importer.new_tensor(self.outputs[0])
-        self._add(output, node_class, shape, inputs, None, fields)
+        self._add(output, node_class, tuple(shape), maps or maps_shape(shape), inputs, fields)
         return output
 
-    def _add(self, output, node_class, shape, inputs, maps, fields):
-        maps = maps or maps_shape(shape)
-        if maps is None:
-            raise self.fault(f"output {self.outputs[0]!r} has shape {list(shape)}; supported are "
-                             "at most (1, channels, rows, columns)")
+    def result(self, name, shape, output=0):
+        """Make a tensor that `step` made, or an input, an output with an ONNX shape."""
+        if not self.importer.rename(self, name, self.outputs[output], tuple(shape)):
+            self.emit(Identity, shape, [name], self.importer.maps[name], output=output)
+
+    def _add(self, output, node_class, shape, maps, inputs, fields):
         if min(shape, default=1) < 1:
             raise self.fault(f"output {self.outputs[0]!r} would have shape {list(shape)}; every "
                              "dimension must be at least 1")
@@ -198,5 +220,4 @@ class Layer:
         for value in fields.values():
             if isinstance(value, np.ndarray) and not np.isfinite(value).all():
                 raise self.malformed("its constants make numbers that are infinite")
-        self.importer.add(self, output, node_class, tuple(shape), maps,
-                          self.inputs[:1] if inputs is None else inputs, fields)
+        self.importer.add(self, output, node_class, shape, maps, inputs, fields)

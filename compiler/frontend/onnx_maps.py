@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from compiler.graph import ArgMax, Concat, Identity, Upsample
+from compiler.graph import ArgMax, Concat, Identity, Pad, Upsample
 
-from .onnx_layer import LARGEST_SIDE
+from .onnx_layer import LARGEST_SIDE, maps_shape
+from .onnx_operator import Operator
 
 __all__ = ["MAPS"]
 
@@ -49,11 +50,17 @@ def _concat(layer):
             raise layer.malformed(f"input {name!r} of shape {list(other)} does not fit input "
                                   f"{layer.inputs[0]!r} of shape {list(shape)}")
     joined = (1, sum(other[1] for other in shapes), *shape[2:])
-    layer.emit(Concat if len(shapes) > 1 else Identity, joined, layer.inputs)
+    views = [layer.view(maps_shape(other), index) for index, other in enumerate(shapes)]
+    maps = (sum(layer.importer.maps[name][0] for name in views), *maps_shape(shape)[1:])
+    layer.emit(Concat if len(shapes) > 1 else Identity, joined, views, maps)
 
 
 def _resize(layer):
-    channels, rows, columns = layer.map_shape("nearest enlargement")
+    shape = layer.shape(0)
+    if len(shape) != 4 or shape[0] != 1:
+        raise layer.fault(f"input {layer.inputs[0]!r} has shape {list(shape)}; supported is "
+                          "nearest enlargement over (1, channels, rows, columns)")
+    _, channels, rows, columns = shape
     mode = layer.attribute("mode", "nearest")
     if mode != "nearest":
         raise layer.fault(f"attribute mode is {mode!r}; supported is 'nearest'")
@@ -80,7 +87,8 @@ def _resize(layer):
     if factors == (1, 1):
         layer.emit(Identity, shape)
     else:
-        layer.emit(Upsample, shape, factors=factors)
+        layer.emit(Upsample, shape, [layer.view((channels, rows, columns))], shape[1:],
+                   factors=factors)
 
 
 def _factors(layer, shape):
@@ -127,16 +135,42 @@ def _arg_max(layer):
         raise layer.fault(f"{shape[1]} channels; supported are at most {MOST_CHOICES}")
     keep = layer.attribute("keepdims", 1)
     maps = (1, *shape[2:], 1, 1)[:3]
-    layer.emit(ArgMax, (1, 1, *shape[2:]) if keep else (1, *shape[2:]), layer.inputs[:1], maps)
+    layer.emit(ArgMax, (1, 1, *shape[2:]) if keep else (1, *shape[2:]),
+               [layer.view(maps_shape(shape))], maps)
     layer.importer.integers.add(layer.outputs[0])
 
 
-#: Handler and known attributes of each operator.
+def _pad(layer):
+    shape = layer.shape()
+    mode = layer.attribute("mode", "constant")
+    if mode != "constant":
+        raise layer.fault(f"attribute mode is {mode!r}; supported is 'constant', with 0")
+    if layer.importer.opset < 11:
+        pads, value = layer.attribute("pads", []), layer.attribute("value", 0.0)
+    else:
+        pads, value = layer.integers(1, "pads"), layer.scalar(2, "constant_value", 0.0)
+    if layer.has(3):
+        raise layer.fault("axes are given; supported are pads of all dimensions")
+    if len(pads) != 2 * len(shape):
+        raise layer.malformed(f"{len(pads)} pads for {len(shape)} dimensions")
+    if len(shape) != 4 or value or min(pads) < 0 or any(pads[axis] for axis in (0, 1, 4, 5)):
+        raise layer.fault(f"pads {pads} with {value:g} of shape {list(shape)}; supported are zeros "
+                          "around the rows and columns of (1, channels, rows, columns)")
+    top, left, bottom, right = pads[2], pads[3], pads[6], pads[7]
+    maps = maps_shape(shape)
+    made = (maps[0], top + shape[2] + bottom, left + shape[3] + right)
+    layer.emit(Pad, (*shape[:2], *made[1:]), [layer.view(maps)], made,
+               padding=(top, left, bottom, right))
+
+
+#: Operators on maps.
 MAPS = {
-    "ArgMax": (_arg_max, ("axis", "keepdims", "select_last_index")),
-    "Concat": (_concat, ("axis",)),
-    "Resize": (_resize, (
+    "ArgMax": Operator(_arg_max, ("axis", "keepdims", "select_last_index")),
+    "Concat": Operator(_concat, ("axis",)),
+    "Pad": Operator(_pad, ("mode", "pads", "value"), constants=(1, 2, 3)),
+    "Resize": Operator(_resize, (
         "antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside",
-        "extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode")),
-    "Upsample": (_resize, ("mode", "scales")),
+        "extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode"),
+        constants=(1, 2, 3)),
+    "Upsample": Operator(_resize, ("mode", "scales"), constants=(1,)),
 }

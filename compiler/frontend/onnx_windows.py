@@ -1,25 +1,80 @@
 """Windows that move over maps: ONNX's strides, padding and rounding for convolution and pooling."""
 
+from dataclasses import dataclass
+
 from compiler.graph import window_outputs
 
 from .onnx_layer import LARGEST_SIDE
 
-__all__ = ["window_padding"]
+__all__ = ["Windows", "spatial", "windows_of"]
 
 _MODES = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
+#: Spatial dimensions that windows may have.
+MOST_SPATIAL = 3
 
-def window_padding(layer, size, window, stride, *, ceil=False):
-    """Return the padding (top, left, bottom, right) of a layer's windows.
 
-    With ``ceil`` the bottom and right padding grow to hold the last, incomplete windows.
+@dataclass(frozen=True)
+class Windows:
+    """Windows over the spatial dimensions of a layer, one number a dimension.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Samples of the input.
+    window : tuple of int
+        Samples from the first to the last tap.
+    stride : tuple of int
+        Samples from one window to the next.
+    before, after : tuple of int
+        Padding.
+    """
+
+    size: tuple[int, ...]
+    window: tuple[int, ...]
+    stride: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    @property
+    def outputs(self):
+        """Number of windows along each dimension."""
+        return tuple(map(window_outputs, self.size, self.window, self.stride, self.before,
+                         self.after))
+
+    @property
+    def padding(self):
+        """Padding (top, left, bottom, right) of the last two dimensions."""
+        before, after = ((0, *pads)[-2:] for pads in (self.before, self.after))
+        return (*before, *after)
+
+
+def spatial(layer, what):
+    """Return the shape of input 0, which must have one to three spatial dimensions.
+
+    Returns
+    -------
+    tuple of int
+        (samples, channels, sizes).
+    """
+    shape = layer.shape(0)
+    if not 3 <= len(shape) <= 2 + MOST_SPATIAL:
+        raise layer.fault(f"input {layer.inputs[0]!r} has shape {list(shape)}; supported is {what} "
+                          f"over 1 to {MOST_SPATIAL} dimensions behind samples and channels")
+    return shape
+
+
+def windows_of(layer, size, window, stride, *, ceil=False):
+    """Return the `Windows` of a layer.
+
+    With ``ceil`` the padding behind the map grows to hold the last, incomplete windows.
 
     Parameters
     ----------
     layer : Layer
         Has the attributes pads and auto_pad.
     size, window, stride : tuple of int
-        Rows and columns.
+        One number a spatial dimension.
     ceil : bool
         Round the number of windows up.
 
@@ -31,18 +86,18 @@ def window_padding(layer, size, window, stride, *, ceil=False):
     mode = layer.attribute("auto_pad", "NOTSET") or "NOTSET"
     if mode not in _MODES:
         raise layer.fault(f"attribute auto_pad is {mode!r}; supported are {', '.join(_MODES)}")
-    pads = layer.sizes("pads", (0, 0, 0, 0), least=0)
+    rank = len(size)
+    pads = layer.sizes("pads", (0,) * 2 * rank, least=0)
     if mode == "NOTSET":
-        before, after = list(pads[:2]), list(pads[2:])
+        before, after = pads[:rank], pads[rank:]
     else:
-        if ceil:
-            raise layer.fault(f"attribute ceil_mode is 1 with auto_pad {mode}; supported is "
-                              "ceil_mode with explicit pads")
-        before, after = _automatic(mode, size, window, stride)
+        before, after = zip(*(_automatic(mode, *axis) for axis in zip(size, window, stride,
+                                                                      strict=True)), strict=True)
+        # Automatic padding says how many windows there are.
+        ceil = False
     if ceil:
-        after = [_round_up(*axis) for axis in zip(size, window, stride, before, after,
-                                                  strict=True)]
-    for axis, name in enumerate(("rows", "columns")):
+        after = tuple(map(_round_up, size, window, stride, before, after))
+    for axis, name in enumerate(("depths", "rows", "columns")[-rank:]):
         padded = before[axis] + size[axis] + after[axis]
         if padded > LARGEST_SIDE:
             raise layer.fault(f"{padded} {name} with padding; supported are at most "
@@ -50,18 +105,14 @@ def window_padding(layer, size, window, stride, *, ceil=False):
         if window_outputs(size[axis], window[axis], stride[axis], before[axis], after[axis]) < 1:
             raise layer.fault(f"the window has {window[axis]} {name}, the map with its padding "
                               f"only {padded}; there would be no output")
-    return (before[0], before[1], after[0], after[1])
+    return Windows(tuple(size), tuple(window), tuple(stride), tuple(before), tuple(after))
 
 
-def _automatic(mode, size, window, stride):
-    before, after = [], []
-    for length, taps, step in zip(size, window, stride, strict=True):
-        outputs = -(-length // step)
-        total = 0 if mode == "VALID" else max((outputs - 1) * step + taps - length, 0)
-        small, large = total // 2, total - total // 2
-        before.append(large if mode == "SAME_LOWER" else small)
-        after.append(small if mode == "SAME_LOWER" else large)
-    return before, after
+def _automatic(mode, length, taps, step):
+    outputs = -(-length // step)
+    total = 0 if mode == "VALID" else max((outputs - 1) * step + taps - length, 0)
+    small, large = total // 2, total - total // 2
+    return (large, small) if mode == "SAME_LOWER" else (small, large)
 
 
 def _round_up(size, window, stride, before, after):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from compiler.graph import Affine, Conv, Gemm, Graph, Reshape
+from compiler.graph import Activation, Affine, Conv, Gemm, Graph, Reshape
 
 __all__ = ["to_conv"]
 
@@ -13,13 +13,17 @@ def to_conv(graph: Graph) -> Graph:
     """Return the graph with every Gemm and Affine made a Conv.
 
     A Gemm that reads a flattened map becomes one valid convolution with kernels as large as the
-    map; one that reads a vector, a 1x1 convolution. An Affine becomes a depthwise 1x1 convolution.
-    Reshapes that nothing reads any more stay for `drop_dead`. Idempotent.
+    map; one that reads a vector, a 1x1 convolution. An Affine becomes a depthwise 1x1 convolution,
+    or a function of one sample where all maps have one factor and offset. Reshapes that nothing
+    reads any more stay for `drop_dead`. Idempotent.
     """
     nodes = []
     for node in graph.nodes:
         if isinstance(node, Gemm):
             node = _gemm(graph, node)
+        elif isinstance(node, Affine) and len({*node.scale}) == len({*node.offset}) == 1:
+            node = Activation(node.name, node.inputs, node.output, node.layer, function="linear",
+                              parameters=(float(node.scale[0]), float(node.offset[0])))
         elif isinstance(node, Affine):
             node = Conv(node.name, node.inputs, node.output, node.layer,
                         weights=node.scale.reshape(-1, 1, 1, 1), bias=node.offset,

@@ -53,8 +53,8 @@ def test_compiling_without_calibration_warns():
     ({"target": "huge"}, CompileError, "unknown target 'huge'; targets are tiny, virtex6-lx240t, "),
     ({"calibration": {"picture": np.zeros((1, 1, 32, 32))}}, CalibrationError,
      "'picture' is for no input; the inputs are 'image'"),
-    ({"model": model([node("Erf", ["x"], "y", "erf")], {"x": (1, 3)})}, UnsupportedError,
-     r"erf \(Erf\): this operator is not supported; supported are Abs"),
+    ({"model": model([node("NonZero", ["x"], "y", "where")], {"x": (1, 3)})}, UnsupportedError,
+     r"where \(NonZero\): this operator is not supported; supported are Abs"),
 ])
 def test_what_is_refused(changes, error, text):
     with pytest.raises(error, match=text):

@@ -3,17 +3,21 @@ import pytest
 
 from compiler.errors import QuantisationError
 from compiler.fixed import LookupTable
+from compiler.functions import FUNCTIONS, Function, get_function
 from compiler.tables import (
-    FUNCTIONS,
-    Function,
     evaluate,
-    get_function,
     ideal,
     make_table,
     table_error,
 )
 
 INPUTS = np.arange(-32768, 32768)
+
+#: For every family of functions, the parameters of one of them.
+PARAMETERS = {
+    "celu": (1.5,), "clip": (-1.0, 2.0), "elu": (0.7,), "leaky_relu": (0.1,), "linear": (-0.7, 1.2),
+    "power": (3.0,), "root": (-1.5,), "selu": (1.6733, 1.0507), "shrink": (0.3, 1.53),
+    "swish": (1.0,), "thresholded_relu": (0.8,)}
 
 #: Formats the quantiser picks, beside the two that the goal names.
 FORMATS = [(8, 8), (12, 12), (12, 14), (11, 14), (13, 14), (14, 14), (10, 14), (8, 14), (15, 15)]
@@ -117,8 +121,7 @@ def test_leaky_relu_is_the_requantised_product(slope, formats):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_evaluator_takes_the_documented_steps(name):
-    parameters = {"leaky_relu": (0.1,), "clip": (-1.0, 2.0)}.get(name, ())
-    table = make_table(get_function(name, parameters), 9, 9)
+    table = make_table(get_function(name, PARAMETERS.get(name, ())), 9, 9)
     samples = np.concatenate([INPUTS[::97], INPUTS[-3:], np.arange(-20, 40)])
     assert evaluate(table, samples).tolist() == [mapper(table, int(x)) for x in samples]
 
@@ -161,3 +164,21 @@ def test_a_function_is_written_with_its_parameters():
 def test_tables_are_plain_data():
     assert isinstance(make_table("tanh", 8, 8), LookupTable)
     assert make_table("tanh", 8, 8) is make_table("tanh", 8, 8)
+
+
+SMOOTH = [name for name in FUNCTIONS
+          if name not in ("identity", "relu", "abs", "leaky_relu", "clip", "reciprocal", "root")]
+
+
+@pytest.mark.parametrize("formats", [(8, 8), (12, 12), (11, 13), (13, 14)])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_every_function_stays_within_a_step_or_three(name, formats):
+    """Q8.8 is coarse for what bends near 0: a segment spans a whole unit."""
+    function = get_function(name, PARAMETERS.get(name, ()))
+    table = make_table(function, *formats)
+    check_registers(table)
+    assert table_error(table, function, *formats) <= (3 if formats[0] == 8 or name == "log" else 1)
+
+
+def test_square_root_of_nothing_is_nothing():
+    assert evaluate(make_table("sqrt", 8, 12), np.array([-5, 0, 1])).tolist() == [0, 0, 256]

@@ -65,9 +65,9 @@ def test_a_network_that_does_not_fit(folder):
 
 
 def test_all_that_is_not_supported_is_listed(folder):
-    nodes = [helper.make_node("Softmax", ["image"], ["a"], name="soft"),
+    nodes = [helper.make_node("TopK", ["image"], ["a"], name="soft"),
              helper.make_node("Hardmax", ["a"], ["b"], name="hard"),
-             helper.make_node("Erf", ["image"], ["out"], name="error")]
+             helper.make_node("NonZero", ["image"], ["out"], name="error")]
     models.save(folder / "bad.onnx", models.model(nodes, {}))
     result = CliRunner().invoke(cli.app, ["estimate", "bad.onnx", "--json"])
     assert result.exit_code == 2 and result.stdout == ""

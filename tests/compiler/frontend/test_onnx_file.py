@@ -177,9 +177,9 @@ def dimension(index, **fields):
 
 
 def test_a_dynamic_dimension_says_how_to_fix_it():
-    refused(dimension(0, dim_param="batch"),
-            "input 'x': dimension 0 'batch' is dynamic; .* static shapes: .*-m "
-            "onnxruntime.tools.make_dynamic_shape_fixed --input_name x --input_shape 1,3,8,8 ")
+    refused(dimension(2, dim_param="height"),
+            "input 'x': dimension 2 'height' is dynamic; .* static shapes: .*-m "
+            "onnxruntime.tools.make_dynamic_shape_fixed --input_name x --input_shape 1,3,1,8 ")
     refused(dimension(3), "input 'x': dimension 3 is dynamic")
 
 
@@ -192,14 +192,18 @@ def test_an_input_too_large():
     refused(dimension(2, dim_value=1 << 40), "is larger than")
 
 
-def test_a_batch():
-    refused(dimension(0, dim_value=8),
-            r"input 'x' has shape \[8, 3, 8, 8\]; its first dimension must be a batch of 1")
+def test_a_dynamic_batch_is_one_sample_and_a_fixed_one_stays():
+    for proto in (dimension(0, dim_param="batch"), dimension(0)):
+        assert import_onnx(proto).input_shapes == {"x": (1, 3, 8, 8)}
+    graph = import_onnx(dimension(0, dim_value=8))
+    assert graph.input_shapes == {"x": (8, 3, 8, 8)} and graph.shapes["x"] == (24, 8, 8)
 
 
-def test_an_input_of_too_many_dimensions():
-    proto = model([node("Relu", ["x"], "y")], {"x": (1, 2, 3, 4, 5)})
-    refused(proto, "supported are at most")
+def test_inputs_of_any_rank():
+    for shape, maps in (((), (1, 1, 1)), ((5,), (5, 1, 1)), ((1, 2, 3, 4, 5), (6, 4, 5)),
+                        ((2, 1, 40000), (80000, 1, 1))):
+        graph = import_onnx(model([node("Relu", ["x"], "y")], {"x": shape}))
+        assert graph.shapes["y"] == maps and graph.output_shapes == {"y": shape}
 
 
 def test_an_input_of_integers():

@@ -53,7 +53,6 @@ def resize(scales=(1, 1, 2, 2), sizes=None, opset=17, **attributes):
      r"relu \(Relu\): input 0, 'a', holds the integers of an ArgMax; supported is an ArgMax that"),
     (single("Max", {"c": np.arange(4.0).reshape(4, 1, 1)}), "differs from map to map; supported"),
     (single("Mul", {"c": np.ones(8) * np.arange(8)}), "constant of shape .* differs within a map"),
-    (single("Pow", {"c": np.float32(3)}), "exponent 3; supported are 2, 1, 0.5 and -1"),
 ])
 def test_what_joins_and_enlargements_do_not_support(proto, text):
     refused(proto, text, CompileError)

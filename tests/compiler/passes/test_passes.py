@@ -191,3 +191,11 @@ def test_verify_finds_what_a_pass_could_break():
 def test_node_kinds_of_the_front_end():
     graph = import_onnx(network()[0])
     assert {Pad, Conv, Affine, Identity, Reshape, Gemm} <= {type(node) for node in graph.nodes}
+
+
+def test_one_factor_for_all_maps_is_a_function_of_a_sample():
+    graph = import_onnx(model([node("Mul", ["x", "c"], "y")], {"x": (1, 4, 5, 5)},
+                              constants={"c": np.float32(-0.3)}))
+    after = same(graph, to_conv)
+    assert kinds(after) == ["Activation"] and after.nodes[0].function == "linear"
+    assert kinds(to_conv(after)) == ["Activation"]
