@@ -5,11 +5,14 @@ from .passes.drop_dead import drop_dead
 from .passes.drop_identity import drop_identity
 from .passes.fold_affine import fold_affine
 from .passes.fuse_pad import fuse_pad
+from .passes.own_constants import own_constants
+from .passes.split_reduce import split_reduce
 from .passes.to_conv import to_conv
 
 __all__ = ["PASSES", "simplify"]
 
-PASSES = (drop_identity, drop_dead, fuse_pad, fold_affine, to_conv, drop_dead)
+PASSES = (drop_identity, drop_dead, fuse_pad, fold_affine, to_conv, split_reduce, drop_dead,
+          own_constants)
 
 
 def simplify(graph, *, dump=None):
@@ -25,12 +28,8 @@ def simplify(graph, *, dump=None):
     Returns
     -------
     Graph
-        A graph of Conv, Activation, Pool, Elementwise, Concat, Upsample, ArgMax and Reshape nodes.
-
-    Raises
-    ------
-    UnsupportedError
-        If zeros are added around a map that no convolution can take over.
+        A graph of Conv, Activation, Pool, Elementwise, Concat, Upsample, ArgMax, Reshape,
+        Constant, Move and Reduce nodes.
     """
     for step in PASSES:
         graph = step(graph)

@@ -1,9 +1,11 @@
-"""Make zeros around a map the padding of the convolution that reads it."""
+"""Make zeros around a map the padding of the convolution that reads it, or copy the map."""
 
 from dataclasses import replace
 
-from compiler.errors import UnsupportedError
-from compiler.graph import Conv, Graph, Pad, Pool
+import numpy as np
+
+from compiler.boxes import gather_boxes
+from compiler.graph import Constant, Conv, Graph, Move, Pad, Pool
 
 __all__ = ["fuse_pad"]
 
@@ -11,32 +13,41 @@ __all__ = ["fuse_pad"]
 def fuse_pad(graph: Graph) -> Graph:
     """Return the graph without Pad nodes.
 
-    Convolutions, and average pools that count their padding, take them over. Idempotent.
-
-    Raises
-    ------
-    UnsupportedError
-        If anything else reads a Pad node's output, or it is an output of the network.
+    Convolutions, and average pools that count their padding, take them over; for other readers
+    the map is copied into one of zeros. Idempotent.
     """
-    nodes, faults, gone = list(graph.nodes), [], set()
+    nodes, shapes = list(graph.nodes), dict(graph.shapes)
     for pad in graph.nodes:
         if not isinstance(pad, Pad):
             continue
-        pad = next(node for node in nodes if node.name == pad.name)
+        place = next(index for index, node in enumerate(nodes) if node.name == pad.name)
+        pad = nodes[place]
         readers = [node for node in nodes if pad.output in node.inputs]
-        bad = [reader for reader in readers if not _can_pad(reader, pad)]
-        if bad or pad.output in graph.outputs:
-            what = f"{bad[0].layer!r} reads it" if bad else "it is an output of the network"
-            faults.append(f"{pad.layer} (Pad): {what}; supported are zeros that only convolutions, "
-                          "and average pools which count them, read")
-            continue
-        nodes.remove(pad)
-        nodes = [_take_over(node, pad) if node in readers else node for node in nodes]
-        gone.add(pad.output)
-    if faults:
-        raise UnsupportedError(faults)
-    shapes = {name: shape for name, shape in graph.shapes.items() if name not in gone}
+        able = [reader for reader in readers if _can_pad(reader, pad)]
+        nodes = [_take_over(node, pad) if node in able else node for node in nodes]
+        made = []
+        if len(able) < len(readers) or pad.output in graph.outputs:
+            made = _copied(pad, shapes)
+        else:
+            del shapes[pad.output]
+        nodes[place:place + 1] = made
     return replace(graph, nodes=tuple(nodes), shapes=shapes)
+
+
+def _copied(pad, shapes):
+    """Return the nodes that make a padded map; ``shapes`` takes that of the constant."""
+    channels, rows, columns = shapes[pad.inputs[0]]
+    top, left, bottom, right = pad.padding
+    zero = f"{pad.output}.zero"
+    while zero in shapes:
+        zero += "_"
+    shapes[zero] = (1, 1, 1)
+    indices = [None, [-1] * top + [*range(rows)] + [-1] * bottom,
+               [-1] * left + [*range(columns)] + [-1] * right]
+    return [Constant(zero, (), zero, pad.layer, values=np.zeros((1, 1, 1))),
+            Move(pad.name, (*pad.inputs, zero), pad.output, pad.layer,
+                 boxes=gather_boxes((channels, rows, columns), indices),
+                 target=shapes[pad.output])]
 
 
 def _can_pad(reader, pad):

@@ -7,9 +7,12 @@ from compiler.graph import (
     Activation,
     ArgMax,
     Concat,
+    Constant,
     Conv,
     Elementwise,
+    Move,
     Pool,
+    Reduce,
     Reshape,
     Upsample,
 )
@@ -23,7 +26,8 @@ def check(proto, shapes, samples=2):
     graph = import_onnx(proto)
     simple = simplify(graph)
     assert {type(node) for node in simple.nodes} <= {
-        Activation, ArgMax, Concat, Conv, Elementwise, Pool, Reshape, Upsample}
+        Activation, ArgMax, Concat, Constant, Conv, Elementwise, Move, Pool, Reduce, Reshape,
+        Upsample}
     inputs = random_inputs(shapes, seed=3, samples=samples)
     batch = {name: values.reshape(-1, *graph.shapes[name]) for name, values in inputs.items()}
     first, second = execute(graph, batch), execute(simple, batch)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from compiler.errors import UnsupportedError
 from compiler.execute import execute
 from compiler.frontend.onnx_import import import_onnx
 from compiler.graph import Affine, Conv, Gemm, Identity, Pad, Pool, Reshape, verify
@@ -108,18 +107,20 @@ def test_zeros_become_the_padding_of_an_average_pool():
     assert isinstance(pool, Pool) and pool.count_include_pad and pool.padding == (1, 2, 0, 1)
 
 
-@pytest.mark.parametrize(("nodes", "outputs", "text"), [
-    ([node("MaxPool", ["p"], "y", "pool", kernel_shape=[2, 2])], ("y",), "'pool' reads it"),
-    ([node("AveragePool", ["p"], "y", "pool", kernel_shape=[2, 2])], ("y",), "'pool' reads it"),
+@pytest.mark.parametrize(("nodes", "outputs", "left"), [
+    ([node("MaxPool", ["p"], "y", "pool", kernel_shape=[2, 2])], ("y",), ["Pool"]),
+    ([node("AveragePool", ["p"], "y", "pool", kernel_shape=[2, 2])], ("y",), ["Pool"]),
     ([node("AveragePool", ["p"], "y", "pool", kernel_shape=[4, 4], pads=[1, 1, 1, 1])], ("y",),
-     "'pool' reads it"),
-    ([node("Relu", ["p"], "y", "relu")], ("y",), "'relu' reads it"),
-    ([node("Conv", ["p", "w"], "y")], ("y", "p"), "it is an output of the network"),
+     ["Pool"]),
+    ([node("Relu", ["p"], "y", "relu"), node("Conv", ["p", "w"], "z")], ("y", "z"),
+     ["Activation", "Conv"]),
+    ([node("Conv", ["p", "w"], "y")], ("y", "p"), ["Conv"]),
 ])
-def test_other_pads_are_refused(nodes, outputs, text):
+def test_other_pads_are_copied(nodes, outputs, left):
     graph = padded(*nodes, outputs=outputs, w=W)
-    with pytest.raises(UnsupportedError, match=rf"^pad \(Pad\): {text}; supported are zeros that"):
-        fuse_pad(graph)
+    after = same(graph, fuse_pad)
+    assert kinds(after) == ["Constant", "Move", *left]
+    assert {node.inputs for node in after.nodes if isinstance(node, Conv)} <= {("x",)}
 
 
 def normalised(first, outputs=("y",)):

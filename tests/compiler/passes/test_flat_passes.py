@@ -1,0 +1,65 @@
+"""Passes over nodes that see tensors as flat."""
+
+import math
+
+import numpy as np
+import pytest
+
+from compiler.graph import Activation, Constant, Move, Reduce
+from compiler.passes import split_reduce as split_module
+from compiler.passes.own_constants import own_constants
+from compiler.passes.split_reduce import split_reduce
+from tests.compiler.flat_graphs import FlatGraph
+from tests.compiler.passes.test_passes import kinds, same
+
+
+def test_each_reader_gets_a_constant_of_its_own():
+    flat = FlatGraph({"x": (2, 3)})
+    c = flat.constant(np.arange(6).reshape(2, 3))
+    y = flat.elementwise("add", "x", c)
+    z = flat.elementwise("mul", c, y)
+    graph = flat.graph(z)
+    after = same(graph, own_constants)
+    assert kinds(after) == ["Constant", "Elementwise", "Constant", "Elementwise"]
+    assert all(after.only_reader(node.output) for node in after.nodes
+               if isinstance(node, Constant))
+
+
+def test_a_constant_that_is_an_output_is_read_by_none():
+    flat = FlatGraph({"x": (2, 3)})
+    c = flat.constant(np.ones(3))
+    after = same(flat.graph(flat.elementwise("add", "x", c), c), own_constants)
+    assert after.readers(c) == [] and kinds(after) == ["Constant", "Constant", "Elementwise"]
+
+
+def test_a_constant_that_one_node_reads_twice_stays():
+    flat = FlatGraph({"x": (2, 3)})
+    c = flat.constant(np.ones((2, 3)))
+    joined = flat.concat(["x", c, c], 0)
+    assert kinds(same(flat.graph(joined), own_constants)) == ["Constant", "Move"]
+
+
+@pytest.mark.parametrize("kind", ["sum", "max", "min"])
+@pytest.mark.parametrize(("shape", "axes"), [
+    ((3, 40), (1,)), ((3, 5, 7, 11), (0, 2, 3)), ((2, 37), (1,)), ((2, 41, 3), (1,)),
+    ((4, 3, 5, 2), (1, 3)), ((31, 31), (0, 1)), ((2,) * 10, (0, 2, 4, 6, 8)), ((37, 41), (0, 1)),
+    ((500, 3), (0,)), ((3, 100), ())])
+def test_large_reductions_are_cut(monkeypatch, kind, shape, axes):
+    monkeypatch.setattr(split_module, "MOST_REDUCED", 30)
+    flat = FlatGraph({"x": shape})
+    y = flat.reduce(kind, "x", axes, 0.3 if kind == "sum" else 1.0)
+    after = same(flat.graph(y), split_reduce)
+    for node in after.nodes:
+        if isinstance(node, Reduce):
+            assert math.prod(node.reduced) <= 30 and len(node.reduced) <= split_module.MOST_LOOPS
+    assert after.nodes[-1].output == y
+
+
+def test_what_fits_and_what_chooses_places_stay():
+    flat = FlatGraph({"x": (2, 65535), "z": (2, 70000)})
+    y = flat.reduce("sum", "x", (1,))
+    z = flat.reduce("argmax", "z", (1,))
+    w = flat.reduce("max", flat.node(Activation, ["z"], function="relu"), (0, 1))
+    after = same(flat.graph(y, z, w), split_reduce)
+    assert kinds(after) == ["Reduce", "Reduce", "Activation", "Reduce", "Reduce"]
+    assert not any(isinstance(node, Move) for node in after.nodes)
