@@ -12,6 +12,8 @@ from .graph import (
     Concat,
     Constant,
     Conv,
+    Conv3d,
+    ConvTranspose,
     Elementwise,
     Gemm,
     Identity,
@@ -61,7 +63,9 @@ def _windows(length, start, stride):
 
 
 def _pad(x, padding, value=0.0):
-    top, left, bottom, right = padding
+    top, left, bottom, right = (max(size, 0) for size in padding)
+    first, before, last, after = (max(-size, 0) for size in padding)
+    x = x[:, :, first:x.shape[2] - last, before:x.shape[3] - after]
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
 
 
@@ -80,6 +84,39 @@ def _conv(node, x):
         total += weights[..., r, :].reshape(groups, maps // groups, -1) \
             @ taken.reshape(samples, groups, per_group * kernel_columns, -1)
     return total.reshape(samples, maps, rows, columns) + node.bias[:, None, None]
+
+
+def _conv3d(node, x):
+    maps, inputs, taps = node.weights.shape[:3]
+    planes = x.reshape(len(x), inputs * node.groups, node.depth, *x.shape[2:])
+    front, top, left, _, bottom, right = node.padding
+    flat = [Conv(node.name, node.inputs, node.output, node.layer, node.weights[:, :, tap],
+                 np.zeros(maps), node.stride[1:], (top, left, bottom, right), node.groups)
+            for tap in range(taps)]
+    made = np.zeros((len(x), maps, node.planes(), *node.shape(x.shape[1:])[1:]))
+    for plane in range(made.shape[2]):
+        for tap in range(taps):
+            place = plane * node.stride[0] - front + tap
+            if 0 <= place < node.depth:
+                made[:, :, plane] += _conv(flat[tap], planes[:, :, place])
+    return (made + node.bias[:, None, None, None]).reshape(len(x), -1, *made.shape[3:])
+
+
+def _conv_transpose(node, x):
+    samples, channels, rows, columns = x.shape
+    maps, high, wide = node.shape(x.shape[1:])
+    kernel, (down, across) = node.weights.shape[2:], node.stride
+    total = np.zeros((samples, maps, (rows - 1) * down + kernel[0] + node.extra[0],
+                      (columns - 1) * across + kernel[1] + node.extra[1]))
+    source = x.reshape(samples, node.groups, channels // node.groups, rows, columns)
+    weights = node.weights.reshape(node.groups, -1, *node.weights.shape[1:])
+    for r in range(kernel[0]):
+        for c in range(kernel[1]):
+            total[:, :, _windows(rows, r, down), _windows(columns, c, across)] += np.einsum(
+                "ngirc,gim->ngmrc", source, weights[..., r, c]).reshape(
+                    samples, maps, rows, columns)
+    top, left = node.padding[:2]
+    return total[:, :, top:top + high, left:left + wide] + node.bias[:, None, None]
 
 
 def _gemm(node, x):
@@ -144,6 +181,8 @@ _EXECUTE = {
     ArgMax: lambda node, x: x.argmax(1)[:, None].astype(np.float64),
     Concat: lambda node, *inputs: np.concatenate(inputs, 1),
     Conv: _conv,
+    Conv3d: _conv3d,
+    ConvTranspose: _conv_transpose,
     Elementwise: _elementwise,
     Gemm: _gemm,
     Identity: lambda node, x: x,

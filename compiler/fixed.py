@@ -78,7 +78,8 @@ class Convolution(Node):
 
     weights: int (maps, input maps / groups, R, C), 16 bits; bias: int (maps,), in units of the
     accumulator (input fraction + weight fraction); shift: int (maps,), 0 to 35. stride: (rows,
-    columns); padding: (top, left, bottom, right), zeros; groups divide both map counts.
+    columns); padding: (top, left, bottom, right), zeros, or negative for samples left out; groups
+    divide both map counts.
     """
 
     weights: np.ndarray

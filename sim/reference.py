@@ -156,7 +156,11 @@ def _checked(graph, inputs):
 
 
 def _padded(samples, padding, value):
-    top, left, bottom, right = padding
+    rows, columns = samples.shape[1:]
+    # Less than none leaves samples out.
+    samples = samples[:, max(-padding[0], 0):rows - max(-padding[2], 0),
+                      max(-padding[1], 0):columns - max(-padding[3], 0)]
+    top, left, bottom, right = (max(size, 0) for size in padding)
     return np.pad(samples, ((0, 0), (top, bottom), (left, right)), constant_values=value)
 
 

@@ -140,11 +140,12 @@ def _geometry(rng, most_size):
     while True:
         kernel = rng.randint(1, 7), rng.randint(1, 7)
         stride = rng.choice((1, 1, 1, 2, 3)), rng.choice((1, 1, 1, 2, 3))
-        padding = tuple(rng.choice((0, 0, 1, 2, 3)) for _ in range(4))
+        padding = tuple(rng.choice((0, 0, 1, 2, 3, -1)) for _ in range(4))
         size = [rng.choice((taps, taps + 1, rng.randint(1, most_size), rng.randint(1, most_size)))
                 for taps in kernel]
-        if all(length + before + after >= taps for length, before, after, taps in zip(
-                size, padding[:2], padding[2:], kernel, strict=True)):
+        if all(length + before + after >= taps and length + min(before, 0) + min(after, 0) > 0
+               for length, before, after, taps in zip(
+                   size, padding[:2], padding[2:], kernel, strict=True)):
             return size, kernel, stride, padding
 
 

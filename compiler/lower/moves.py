@@ -5,15 +5,17 @@ A piece that already stands where it is to be costs nothing, see `sharing.py`.
 
 from dataclasses import replace
 
-from ..boxes import Box
 from .circuit import Circuit
-from .nests import Channel, Nest, deal
+from .nests import Channel, Nest, channel_loops, deal
 from .posts import chain
 from .predict import read_traffic
 from .sharing import share_memory
 from .streaming import Stream, set_read, set_write
 
 __all__ = ["move_streams"]
+
+#: Cycles of a burst of one beat, as the RTL of target `tiny` takes them; in longer ones about 1.
+READ_BURST, WRITE_BURST = 1.29, 1.64
 
 
 def move_streams(stage, graph, target, addresses):
@@ -33,20 +35,37 @@ def move_streams(stage, graph, target, addresses):
     *sources, result = addresses
     nests = []
     for box in share_memory(graph).copies[stage.head.output]:
-        box = _in_order_of_writing(box)
-        nests.append(Nest(box.counts, (
+        nest = Nest(box.counts, (
             Channel(sources[box.source] + box.read.start, box.read.strides),
-            Channel(result + box.write.start, box.write.strides))))
+            Channel(result + box.write.start, box.write.strides)))
+        nests.append(_sorted(nest, target.data_width // 16))
     return [[_stream(stage, target, port, job) for port, job in step]
             for step in deal(nests, target.ports, target.table_depth)]
 
 
-def _in_order_of_writing(box: Box) -> Box:
-    """Return the box with its loops sorted: what is written together is written in one burst."""
-    order = sorted(range(len(box.counts)), key=lambda axis: -abs(box.write.strides[axis]))
-    read, write = (replace(walk, strides=tuple(walk.strides[axis] for axis in order))
-                   for walk in (box.read, box.write))
-    return replace(box, counts=tuple(box.counts[axis] for axis in order), read=read, write=write)
+def _sorted(nest, wide):
+    """Return the nest with its loops in the order that costs memory least.
+
+    One loop is innermost, the others are sorted by the strides of writing. ``wide``: samples of a
+    beat.
+    """
+    read, write = nest.channels
+    axes = sorted(range(len(nest.counts)), key=lambda axis: -abs(write.strides[axis]))
+    orders = [(*(axis for axis in axes if axis != inner), inner) for inner in reversed(axes)]
+    nests = [Nest(tuple(nest.counts[axis] for axis in order), tuple(
+        replace(channel, strides=tuple(channel.strides[axis] for axis in order))
+        for channel in (read, write))) for order in orders or [()]]
+    return min(nests, key=lambda nest: sum(
+        _cycles(channel_loops(nest.counts, channel), wide, burst)
+        for channel, burst in zip(nest.channels, (READ_BURST, WRITE_BURST), strict=True)))
+
+
+def _cycles(loops, wide, burst):
+    """Return the cycles a sample that a channel's innermost loop takes of the memory."""
+    count, stride = loops[0]
+    if abs(stride) > wide:
+        return burst
+    return ((count - 1) * abs(stride) // wide + 1) / count
 
 
 def _stream(stage, target, port, job):

@@ -11,7 +11,7 @@ from ..boxes import merge
 from .axis import split_evenly
 from .circuit import LOOPS
 
-__all__ = ["MOST_COUNT", "Channel", "Job", "Nest", "deal"]
+__all__ = ["MOST_COUNT", "Channel", "Job", "Nest", "channel_loops", "deal"]
 
 #: Most iterations of a loop: what the register holds.
 MOST_COUNT = (1 << 20) - 1
@@ -108,7 +108,7 @@ class Job:
         return len(self.tables[0]) * math.prod(count for count, _ in self.loops[0])
 
 
-def _channel_loops(counts, channel):
+def channel_loops(counts, channel):
     """Return a channel's (count, stride) loops, innermost first, merged as far as they can be."""
     loops = []
     for count, stride in (*channel.inner, *zip(counts[::-1], channel.strides[::-1], strict=True)):
@@ -143,7 +143,7 @@ def _jobs(nest, depth):
     """Return the jobs of a nest: as few loops as needed become entries of the tables."""
     for axis in range(len(nest.counts) + 1):
         inside = nest.counts[axis:]
-        loops = tuple(_channel_loops(inside, replace(channel, strides=channel.strides[axis:]))
+        loops = tuple(channel_loops(inside, replace(channel, strides=channel.strides[axis:]))
                       for channel in nest.channels)
         if all(len(found) <= LOOPS for found in loops):
             break
@@ -186,10 +186,11 @@ def deal(nests, slots, depth):
     nests = [part for nest in nests for part in _limited(nest.merged())]
     for nest in sorted(nests, key=lambda nest: -nest.size):
         parts = nest.split(slots) if nest.size >= _SMALL * slots else [nest]
-        for part in parts:
-            slot = min(range(slots), key=loads.__getitem__)
-            loads[slot] += part.size
-            jobs[slot] += _jobs(part, depth)
+        # Parts of one number are alike in all nests of a shape, and become entries of one table.
+        first = min(range(slots), key=loads.__getitem__) if len(parts) < slots else 0
+        for slot, part in enumerate(parts, start=first):
+            loads[slot % slots] += part.size
+            jobs[slot % slots] += _jobs(part, depth)
     jobs = [_gathered(found, depth) for found in jobs]
     return [[(slot, found[step]) for slot, found in enumerate(jobs) if step < len(found)]
             for step in range(max(map(len, jobs)))]
