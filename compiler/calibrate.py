@@ -9,14 +9,20 @@ from .execute import execute
 from .functions import get_function
 from .graph import Activation, Concat, Elementwise, Graph, Move, Pool, Reduce, Reshape, Upsample
 
-__all__ = ["Ranges", "batches", "check_calibration", "guess_calibration", "measure",
-           "useful_ranges"]
+__all__ = ["Ranges", "batches", "check_calibration", "guess_calibration",
+           "least_squares", "measure", "useful_ranges"]
 
 #: Random samples used when the user gives none.
 GUESSED_SAMPLES = 16
 
 #: Numbers of one tensor that are held at a time; larger batches are split.
 BATCH_NUMBERS = 1 << 22
+
+#: Samples of 16 bits.
+LOWEST, HIGHEST = -32768, 32767
+
+#: Bits more than the range allows that `least_squares` tries.
+FINER_POINTS = 4
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,39 @@ def measure(graph: Graph, samples):
             before = ranges.get(name, Ranges(low, high))
             ranges[name] = Ranges(min(low, before.low), max(high, before.high))
     return ranges
+
+
+def least_squares(graph: Graph, samples, useful, fractions):
+    """Return for tensors the bits behind the point that make the mean square error least.
+
+    More bits round less, fewer clip less: a rare outlier is clipped when all other samples gain
+    more by it. Numbers beyond the useful range count as its ends.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network.
+    samples : dict of str to numpy.ndarray
+        Calibration data, as `check_calibration` returns it.
+    useful : dict of str to tuple
+        What `useful_ranges` returned.
+    fractions : dict of str to int
+        The fewest bits worth trying for each tensor: those that clip nothing.
+
+    Returns
+    -------
+    dict of str to int
+    """
+    errors = {name: np.zeros(FINER_POINTS + 1) for name in fractions}
+    for tensors in batches(graph, samples):
+        for name, fraction in fractions.items():
+            values = np.clip(tensors[name], *useful.get(name, (-np.inf, np.inf)))
+            for finer in range(FINER_POINTS + 1):
+                scaled = np.ldexp(values, fraction + finer)
+                kept = np.clip(np.floor(scaled + 0.5), LOWEST, HIGHEST)
+                errors[name][finer] += np.ldexp(np.sum((scaled - kept) ** 2),
+                                                -2 * (fraction + finer))
+    return {name: fraction + int(errors[name].argmin()) for name, fraction in fractions.items()}
 
 
 def _domain_fault(node, ranges):

@@ -15,7 +15,7 @@ from .quantise import quantise
 __all__ = ["compile_graph", "compile_model"]
 
 
-def compile_model(model, target="tiny", calibration=None, progress=None):
+def compile_model(model, target="tiny", calibration=None, progress=None, *, method="range"):
     """Compile a network for one machine.
 
     Parameters
@@ -30,6 +30,8 @@ def compile_model(model, target="tiny", calibration=None, progress=None):
         manifest says so in its warnings.
     progress : callable, optional
         Called with a line of text as each stage begins.
+    method : str
+        How calibration data choose the points, see `compiler.quantise.quantise`.
 
     Returns
     -------
@@ -45,7 +47,8 @@ def compile_model(model, target="tiny", calibration=None, progress=None):
     report = progress or (lambda text: None)
     target = _target(target)
     report("Reading the model")
-    return compile_graph(simplify(import_onnx(model)), target, calibration, progress)
+    return compile_graph(simplify(import_onnx(model)), target, calibration, progress,
+                         method=method)
 
 
 def _target(target):
@@ -57,7 +60,7 @@ def _target(target):
         raise CompileError(str(error)) from None
 
 
-def compile_graph(graph, target, calibration=None, progress=None):
+def compile_graph(graph, target, calibration=None, progress=None, *, method="range"):
     """Compile a simplified graph; parameters, result and errors are those of `compile_model`.
 
     Parameters
@@ -69,7 +72,7 @@ def compile_graph(graph, target, calibration=None, progress=None):
     """
     report = progress or (lambda text: None)
     report("Quantising")
-    fixed, summary = quantise(graph, calibration, segments=target.segments)
+    fixed, summary = quantise(graph, calibration, segments=target.segments, method=method)
     report(f"Lowering to {target.name}")
     lowered = lower(fixed, target)
     return Program(target.name, target.fingerprint, _manifest(fixed, summary, target, lowered),
@@ -97,6 +100,7 @@ def _manifest(graph, summary, target, lowered):
         "steps": lowered.steps,
         "log": lowered.log,
         "quantisation": {
+            "method": summary.method,
             "tensors": [{"name": entry.name, "layer": entry.layer, "fraction": entry.fraction,
                          "range": [entry.low, entry.high], "clipped": entry.clipped,
                          "snr_db": entry.snr if math.isfinite(entry.snr) else None}

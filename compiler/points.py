@@ -28,7 +28,7 @@ from .graph import (
 )
 
 __all__ = ["ACCUMULATOR_LIMIT", "HIGHEST", "LOWEST", "MAX_CONV_SHIFT", "choose_fractions",
-           "weight_fraction"]
+           "range_fractions", "weight_fraction", "whole_numbers"]
 
 LOWEST, HIGHEST = -32768, 32767
 
@@ -64,8 +64,16 @@ FINER = 6
 _SMALLEST, _LARGEST, _DEFAULT = -16, 30, 8
 
 
-def choose_fractions(graph, ranges, useful):
-    """Return the bits behind the point of every tensor.
+def whole_numbers(graph):
+    """Return the tensors that number maps or places: their point stands at the end."""
+    return {node.output for node in graph.nodes if isinstance(node, ArgMax)
+            or (isinstance(node, Reduce) and node.kind == "argmax")}
+
+
+def range_fractions(graph, ranges, useful):
+    """Return for each tensor the most bits behind the point that hold its range, with headroom.
+
+    None where the point hardly matters.
 
     Parameters
     ----------
@@ -75,6 +83,22 @@ def choose_fractions(graph, ranges, useful):
         What calibration measured.
     useful : dict of str to tuple
         Range of each tensor beyond which it may saturate.
+    """
+    numbers, headroom = whole_numbers(graph), _headroom(graph)
+    return {name: 0 if name in numbers else _fraction(
+        ranges[name], headroom.get(name, HEADROOM), *useful.get(name, (-math.inf, math.inf)))
+        for name in graph.shapes}
+
+
+def choose_fractions(graph, wanted):
+    """Return the bits behind the point of every tensor.
+
+    Parameters
+    ----------
+    graph : Graph
+        A simplified graph.
+    wanted : dict of str to int or None
+        What each tensor would have if it were alone.
 
     Returns
     -------
@@ -89,13 +113,8 @@ def choose_fractions(graph, ranges, useful):
         If no points satisfy all operators.
     """
     points = _Points(graph)
-    numbers = {node.output for node in graph.nodes if isinstance(node, ArgMax)
-               or (isinstance(node, Reduce) and node.kind == "argmax")}
-    headroom = _headroom(graph)
     for name in graph.shapes:
-        points.lower(name, 0 if name in numbers else _fraction(
-            ranges[name], headroom.get(name, HEADROOM),
-            *useful.get(name, (-math.inf, math.inf))))
+        points.lower(name, wanted[name])
     points.settle()
     families = _families(graph)
     while True:

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import fixed
-from .calibrate import batches, check_calibration, guess_calibration, measure, useful_ranges
+from .calibrate import (
+    batches,
+    check_calibration,
+    guess_calibration,
+    least_squares,
+    measure,
+    useful_ranges,
+)
 from .errors import QuantisationError
 from .factors import factor_of
 from .functions import get_function
@@ -35,12 +42,17 @@ from .points import (
     MAX_CONV_SHIFT,
     MAX_SHIFT,
     choose_fractions,
+    range_fractions,
     weight_fraction,
+    whole_numbers,
 )
 from .reach import elementwise_reach, requantise
 from .tables import SEGMENTS, evaluate, make_table, table_error
 
-__all__ = ["MOST_TABLE_ERROR", "QuantisationSummary", "TensorSummary", "quantise"]
+__all__ = ["METHODS", "MOST_TABLE_ERROR", "QuantisationSummary", "TensorSummary", "quantise"]
+
+#: What chooses a tensor's point; see `quantise`.
+METHODS = ("range", "mse")
 
 #: Steps that a table may be from its function; more is an error, 2 and more a note.
 MOST_TABLE_ERROR = 64
@@ -85,11 +97,15 @@ class TensorSummary:
 
 @dataclass(frozen=True)
 class QuantisationSummary:
-    """What quantisation chose: tensors in order, notes on compromises, warnings for the user."""
+    """What quantisation chose, and by which method.
+
+    Tensors in order, notes on compromises, warnings for the user.
+    """
 
     tensors: tuple[TensorSummary, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    method: str = "range"
 
     def __str__(self):
         rows = [f"{'layer':20} {'tensor':20} {'format':>8} {'range':>23} {'clipped':>8} {'SNR':>8}"]
@@ -102,7 +118,7 @@ class QuantisationSummary:
                           *(f"warning: {warning}" for warning in self.warnings)])
 
 
-def quantise(graph, calibration=None, *, segments=SEGMENTS):
+def quantise(graph, calibration=None, *, segments=SEGMENTS, method="range"):
     """Quantise a simplified graph.
 
     Parameters
@@ -114,6 +130,10 @@ def quantise(graph, calibration=None, *, segments=SEGMENTS):
         Samples of every input, stacked along the batch dimension; random ones if left out.
     segments : int
         Segments of the target's mappers.
+    method : str
+        What chooses a tensor's point, a name in `METHODS`: "range" holds the largest number seen,
+        with some headroom; "mse" makes the mean square of rounding and clipping least over the
+        calibration data, and leaves no headroom.
 
     Returns
     -------
@@ -129,16 +149,24 @@ def quantise(graph, calibration=None, *, segments=SEGMENTS):
     QuantisationError
         If a layer's numbers do not fit the arithmetic.
     """
+    if method not in METHODS:
+        raise QuantisationError(f"unknown method {method!r}; methods are {', '.join(METHODS)}")
     guessed = calibration is None
     samples = guess_calibration(graph) if guessed else check_calibration(graph, calibration)
     ranges = measure(graph, samples)
     useful = useful_ranges(graph)
-    fractions, notes = choose_fractions(graph, ranges, useful)
+    wanted = range_fractions(graph, ranges, useful)
+    if method == "mse":
+        numbers = whole_numbers(graph)
+        wanted |= least_squares(graph, samples, useful, {
+            name: fraction for name, fraction in wanted.items()
+            if fraction is not None and name not in numbers})
+    fractions, notes = choose_fractions(graph, wanted)
     builder = _Builder(graph, fractions, segments)
     result = builder.build()
     summary = QuantisationSummary(
         tensors=tuple(_summaries(graph, samples, ranges, useful, builder)),
-        notes=(*notes, *builder.notes), warnings=(GUESSED,) if guessed else ())
+        notes=(*notes, *builder.notes), warnings=(GUESSED,) if guessed else (), method=method)
     return result, summary
 
 

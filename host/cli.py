@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import commands
+from .accuracy import compare_file
 from .bench_scene import SceneBench
 from .console import ProgressDisplay
 from .demo import Demo
@@ -35,6 +36,8 @@ app = typer.Typer(cls=_Group, add_completion=False, no_args_is_help=True,
                   pretty_exceptions_enable=False, context_settings={"max_content_width": 100})
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Network.")]
+Method = Annotated[str, typer.Option(
+    metavar="M", help="Choose binary points by: range (largest value) or mse (least mean square).")]
 Target = Annotated[str, typer.Option("--target", metavar="T", help="Machine, as listed by "
                                      "`neuflow targets`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -75,11 +78,12 @@ def _compile(
         output: Annotated[Path | None, typer.Option(
             "-o", "--output", metavar="OUT.neuflow",
             help="Program to write (default: the model's name in this folder).")] = None,
+        method: Method = "range",
         as_json: Json = False):
     """Compile an ONNX model to a program."""
     with ProgressDisplay() as progress:
         result = commands.compile_file(model, target=target, calibration=calibration,
-                                       output=output, progress=progress)
+                                       output=output, method=method, progress=progress)
     _print(result, as_json)
 
 
@@ -93,6 +97,25 @@ def _estimate(
     """Predict cycles, memory and what bounds each layer, without building hardware."""
     with ProgressDisplay() as progress:
         result = estimate_file(model, target=target, calibration=calibration, progress=progress)
+    _print(result, as_json)
+
+
+@app.command("compare")
+def _compare(
+        model: Model,
+        data: Annotated[Path, typer.Argument(
+            metavar="DATA", help="Inputs by name, samples first (.npz), or the only one (.npy).")],
+        target: Target = "tiny",
+        calibration: Annotated[Path | None, typer.Option(
+            metavar="DATA.npz", help="Other inputs to choose the binary points by.")] = None,
+        method: Method = "range",
+        threshold: Annotated[float, typer.Option(
+            "--snr", metavar="DB", help="SNR below which they are said to part.")] = 30.0,
+        as_json: Json = False):
+    """Compare a network in float and in 16 bits, layer by layer."""
+    with ProgressDisplay() as progress:
+        result = compare_file(model, data, target=target, calibration=calibration, method=method,
+                              threshold=threshold, progress=progress)
     _print(result, as_json)
 
 

@@ -71,7 +71,8 @@ def named_target(name):
         raise UsageError(str(error)) from None
 
 
-def compile_file(model, *, target="tiny", calibration=None, output=None, progress=None):
+def compile_file(model, *, target="tiny", calibration=None, output=None, method="range",
+                 progress=None):
     """Compile a model to a program file.
 
     Parameters
@@ -84,6 +85,8 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, progres
         ``.npz`` file of inputs by name.
     output : path-like or None
         Program to write (default: the model's name in the current folder).
+    method : str
+        A name in `compiler.quantise.METHODS`.
     progress : callable or None
         Called with a text as each stage begins.
 
@@ -103,7 +106,7 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, progres
     named_target(target)
     files.check_output(output)
     arrays = files.read_arrays(calibration) if calibration else None
-    program = compile_model(Path(model), target, arrays, progress)
+    program = compile_model(Path(model), target, arrays, progress, method=method)
     program.save(output)
     manifest = program.manifest
     data = {"program": str(output), "target": program.target,

@@ -5,6 +5,7 @@ from compiler.calibrate import (
     Ranges,
     check_calibration,
     guess_calibration,
+    least_squares,
     measure,
     useful_ranges,
 )
@@ -96,3 +97,43 @@ def test_what_saturating_readers_can_tell_apart():
     assert useful["d"] == (0, 6) and useful["r"] == (-1, 6)
     assert useful["e"] == (-16, 16)
     assert useful["x"] == useful["t"] == useful["k"] == useful["y1"] == everything
+
+
+def _error(values, fraction):
+    """Return the mean square error of a format."""
+    kept = np.clip(np.floor(values * 2.0**fraction + 0.5), -32768, 32767)
+    return np.mean((kept * 2.0**-fraction - values) ** 2)
+
+
+def _least(values, fewest):
+    useful = {"x": (-np.inf, np.inf)}
+    return least_squares(GRAPH, {"x": values, "z": values}, useful, {"x": fewest})["x"]
+
+
+def test_a_rare_outlier_is_clipped_when_the_others_gain_more():
+    values = np.random.default_rng(3).uniform(-1, 1, (20000, 2, 3, 4))
+    values[0, 0, 0, 0] = 1.0001
+    assert _least(values, 14) == 15
+    assert _error(values, 15) < _error(values, 14)
+    # Far out, or among few samples, it is kept.
+    values[0, 0, 0, 0] = 1.5
+    assert _least(values, 14) == 14
+    few = values[:3].copy()
+    few[0, 0, 0, 0] = 1.001
+    assert _least(few, 14) == 14
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_other_point_has_a_smaller_error(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_t(3, (500, 2, 3, 4)) * 10.0 ** rng.uniform(-3, 3)
+    fewest = int(np.floor(15 - np.log2(1.125 * np.abs(values).max())))
+    chosen = _least(values, fewest)
+    assert _error(values, chosen) == min(_error(values, fewest + more) for more in range(5))
+
+
+def test_numbers_that_no_reader_tells_apart_do_not_count():
+    values = np.random.default_rng(4).uniform(-1, 1, (50, 2, 3, 4))
+    values[::7] *= 100
+    found = least_squares(GRAPH, {"x": values, "z": values}, {"x": (-1.0, 1.0)}, {"x": 12})
+    assert found == {"x": 15}

@@ -39,6 +39,30 @@ def test_lenet_loses_nothing():
     assert snr["logits"] > 78, str(summary)
 
 
+def test_least_squares_are_better_on_heavy_tails():
+    gained = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        proto = model([node("Conv", ["x", "w"], "c"), node("Relu", ["c"], "y")],
+                      {"x": (1, 2, 8, 8)}, constants={"w": rng.normal(size=(3, 2, 3, 3))})
+        graph = graph_of(proto)
+        data = {"x": rng.laplace(size=(300, 2, 8, 8))}
+        snr = {}
+        for method in ("range", "mse"):
+            quantised, summary = quantise(graph, data, method=method)
+            check_legal(quantised, summary)
+            assert summary.method == method
+            snr[method] = compare(graph, quantised, {"x": data["x"][:40]})["y"]
+        gained.append(snr["mse"] - snr["range"])
+    print(gained)
+    assert min(gained) > -0.1 and max(gained) > 1.5 and np.mean(gained) > 0.5
+
+
+def test_methods_that_do_not_exist():
+    with pytest.raises(QuantisationError, match="unknown method 'best'; methods are range, mse"):
+        quantise(graph_of(network(0)[0]), method="best")
+
+
 @pytest.mark.parametrize("scale", [1e-4, 1e-2, 1.0, 1e2, 1e4])
 def test_the_scale_of_the_numbers_does_not_matter(scale):
     rng = np.random.default_rng(0)
