@@ -10,9 +10,9 @@ from .frontend.onnx_import import import_onnx
 from .lower import lower
 from .pipeline import simplify
 from .program import FORMAT, VERSION, Program
-from .quantise import quantise
+from .quantise import QuantisationSummary, quantise
 
-__all__ = ["compile_graph", "compile_model"]
+__all__ = ["compile_fixed", "compile_graph", "compile_model"]
 
 
 def compile_model(model, target="tiny", calibration=None, progress=None, *, method="range"):
@@ -74,16 +74,38 @@ def compile_graph(graph, target, calibration=None, progress=None, *, method="ran
     report("Quantising")
     fixed, summary = quantise(graph, calibration, segments=target.segments, method=method)
     report(f"Lowering to {target.name}")
-    lowered = lower(fixed, target)
-    return Program(target.name, target.fingerprint, _manifest(fixed, summary, target, lowered),
-                   lowered.image, fixed)
+    return compile_fixed(fixed, target, summary)
+
+
+def compile_fixed(graph, target, summary=None):
+    """Return the `Program` of a fixed-point graph.
+
+    Parameters
+    ----------
+    graph : compiler.fixed.FixedGraph
+        The network in integers.
+    target : Target
+        The machine.
+    summary : compiler.quantise.QuantisationSummary, optional
+        How its points were chosen, for the manifest.
+
+    Raises
+    ------
+    CompileError
+        If a layer exceeds the machine.
+    """
+    lowered = lower(graph, target)
+    return Program(target.name, target.fingerprint,
+                   _manifest(graph, summary or QuantisationSummary((), (), ()), target, lowered),
+                   lowered.image, graph)
 
 
 def _manifest(graph, summary, target, lowered):
     def endpoint(name, shapes):
         tensor = graph.tensors[name]
-        return {"name": name, "shape": list(shapes[name]), "maps": list(tensor.shape),
-                "fraction": tensor.fraction, "address": lowered.tensors[name]}
+        return {"name": name, "shape": list(shapes.get(name, tensor.shape)),
+                "maps": list(tensor.shape), "fraction": tensor.fraction,
+                "address": lowered.tensors[name]}
 
     manifest = {
         "format": FORMAT,

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from . import commands
 from .accuracy import compare_file
 from .bench_scene import SceneBench
+from .check import check_file
 from .console import ProgressDisplay
 from .demo import Demo
 from .estimate import estimate_file
@@ -36,6 +37,12 @@ app = typer.Typer(cls=_Group, add_completion=False, no_args_is_help=True,
                   pretty_exceptions_enable=False, context_settings={"max_content_width": 100})
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Network.")]
+Data = Annotated[Path, typer.Argument(
+    metavar="DATA", help="Inputs by name, samples first (.npz), or the only one (.npy).")]
+OtherData = Annotated[Path | None, typer.Option(
+    "--calibration", metavar="DATA.npz", help="Other inputs to choose the binary points by.")]
+Snr = Annotated[float, typer.Option(
+    "--snr", metavar="DB", help="SNR below which float and fixed point are said to part.")]
 Method = Annotated[str, typer.Option(
     metavar="M", help="Choose binary points by: range (largest value) or mse (least mean square).")]
 Target = Annotated[str, typer.Option("--target", metavar="T", help="Machine, as listed by "
@@ -103,20 +110,44 @@ def _estimate(
 @app.command("compare")
 def _compare(
         model: Model,
-        data: Annotated[Path, typer.Argument(
-            metavar="DATA", help="Inputs by name, samples first (.npz), or the only one (.npy).")],
+        data: Data,
         target: Target = "tiny",
-        calibration: Annotated[Path | None, typer.Option(
-            metavar="DATA.npz", help="Other inputs to choose the binary points by.")] = None,
+        calibration: OtherData = None,
         method: Method = "range",
-        threshold: Annotated[float, typer.Option(
-            "--snr", metavar="DB", help="SNR below which they are said to part.")] = 30.0,
+        threshold: Snr = 30.0,
         as_json: Json = False):
     """Compare a network in float and in 16 bits, layer by layer."""
     with ProgressDisplay() as progress:
         result = compare_file(model, data, target=target, calibration=calibration, method=method,
                               threshold=threshold, progress=progress)
     _print(result, as_json)
+
+
+@app.command("check")
+def _check(
+        model: Model,
+        data: Data,
+        target: Target = "tiny",
+        layers: Annotated[str | None, typer.Option(
+            metavar="A..B", help="Only these layers, on the reference's tensors.")] = None,
+        calibration: OtherData = None,
+        method: Method = "range",
+        sample: Annotated[int, typer.Option(metavar="N", help="Which sample of DATA.")] = 0,
+        threshold: Snr = 30.0,
+        up_to: Annotated[str, typer.Option(
+            metavar="V", help="Last view: reference, functional or rtl.")] = "rtl",
+        trace: Annotated[Path | None, typer.Option(
+            metavar="FILE", help="Wave file around the place where the RTL parts (default: "
+            "the model's name with .check.fst).")] = None,
+        as_json: Json = False):
+    """Find where float, reference, functional machine and RTL part."""
+    with ProgressDisplay() as progress:
+        result = check_file(model, data, target=target, layers=layers, calibration=calibration,
+                            method=method, sample=sample, threshold=threshold, up_to=up_to,
+                            trace=trace, progress=progress)
+    _print(result, as_json)
+    if not result.agrees:
+        raise typer.Exit(1)
 
 
 @app.command("run")

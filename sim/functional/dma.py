@@ -4,7 +4,7 @@ import numpy as np
 
 from .errors import FunctionalError
 
-__all__ = ["read_samples", "weight_samples", "write_samples"]
+__all__ = ["read_samples", "weight_samples", "write_addresses", "write_samples"]
 
 
 def _walk(counts, strides):
@@ -75,6 +75,22 @@ def weight_samples(memory, registers):
     return np.tile(weights, registers["repeat"])
 
 
+def write_addresses(registers, table):
+    """Return the sample addresses that a write channel goes to, as (entries, four loops).
+
+    Parameters
+    ----------
+    registers : dict
+        Of the write unit.
+    table : tuple of array
+        Offsets, and which of them were written for this step.
+    """
+    counts, entries = registers["count"].tolist(), registers["entries"]
+    offsets = _entries(table, entries, "write") if entries else np.zeros((1,) * 5, np.int64)
+    addresses = registers["base"] + offsets + _walk(counts, registers["stride"].tolist())
+    return np.broadcast_to(addresses, (max(entries, 1), *counts[::-1]))
+
+
 def write_samples(memory, registers, table, samples, protected=()):
     """Write a stream to memory.
 
@@ -96,10 +112,7 @@ def write_samples(memory, registers, table, samples, protected=()):
     FunctionalError
         If the stream is not as long as the loops, or goes where it must not.
     """
-    counts, entries = registers["count"].tolist(), registers["entries"]
-    offsets = _entries(table, entries, "write") if entries else np.zeros((1,) * 5, np.int64)
-    addresses = registers["base"] + offsets + _walk(counts, registers["stride"].tolist())
-    addresses = np.broadcast_to(addresses, (max(entries, 1), *counts[::-1]))
+    addresses = write_addresses(registers, table)
     if addresses.size != samples[0].size:
         raise FunctionalError(f"write channel waits for {addresses.size} samples, "
                               f"{samples[0].size} come")

@@ -115,6 +115,10 @@ class FunctionalMachine:
         """
         self._run_steps(self.prepare(program_address), self.memory.view("<i2")[None])
 
+    def run_step(self, prepared, index):
+        """Run one step of a prepared program; raises what `run` raises."""
+        self._run_step(prepared, index, self.memory.view("<i2")[None])
+
     def run_images(self, prepared, inputs, outputs):
         """Run a program on several images, many at a time; this machine's memory stays as it is.
 
@@ -154,11 +158,15 @@ class FunctionalMachine:
                    for address, shape in outputs]
 
     def _run_steps(self, prepared, memory):
-        for step, active in prepared.steps:
-            try:
-                run_circuit(self.target, active, step.commit, memory, prepared.protected)
-            except FunctionalError as reason:
-                raise FunctionalError(f"step {step.number}: {reason}") from reason
+        for index in range(len(prepared.steps)):
+            self._run_step(prepared, index, memory)
+
+    def _run_step(self, prepared, index, memory):
+        step, active = prepared.steps[index]
+        try:
+            run_circuit(self.target, active, step.commit, memory, prepared.protected)
+        except FunctionalError as reason:
+            raise FunctionalError(f"step {step.number}: {reason}") from reason
 
 
 def channels_reach(target, prepared):

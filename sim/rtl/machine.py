@@ -151,6 +151,8 @@ class Machine:
         Stalls and hangs of the memory.
     trace : path, optional
         Wave file, `.fst` or `.vcd`, written until `close`.
+    trace_later : bool
+        Begin the wave file when `begin_trace` is called, not at once.
     top : str
         Name of the top module.
     progress : callable, optional
@@ -170,7 +172,7 @@ class Machine:
     """
 
     def __init__(self, verilog, *, memory, clock_hz, data_width, behaviour=None, trace=None,
-                 top="neuflow", progress=None):
+                 trace_later=False, top="neuflow", progress=None):
         self._handle = None
         path = Path(trace) if trace is not None else None
         if path and path.suffix in _TRACE_FLAGS:
@@ -187,9 +189,9 @@ class Machine:
         # NumPy takes fresh pages from the system: untouched memory costs nothing.
         self.memory = np.zeros(memory.size, np.uint8)
         self._handle = self._library.neuflow_create(self.memory.ctypes.data, self._config())
-        if path is not None:
-            half_period = max(1, round(1e12 / clock_hz / 2))
-            self._library.neuflow_trace_open(self._handle, str(path).encode(), half_period)
+        self._trace, self._half_period = path, max(1, round(1e12 / clock_hz / 2))
+        if not trace_later:
+            self.begin_trace()
         self.reset()
 
     @classmethod
@@ -212,6 +214,12 @@ class Machine:
     def _check(self, fine):
         if not fine:
             raise MachineError(self._library.neuflow_error(self._handle).decode())
+
+    def begin_trace(self):
+        """Begin the wave file, if the machine was made with one."""
+        if self._trace is not None:
+            self._library.neuflow_trace_open(self._handle, str(self._trace).encode(),
+                                             self._half_period)
 
     def behave(self, **changes):
         """Change fields of the memory's `MemoryBehaviour`; it answers bursts that hang no more."""
