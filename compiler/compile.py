@@ -118,7 +118,7 @@ def _manifest(graph, summary, target, lowered):
                     for name in graph.outputs],
         "tensors": [{"name": tensor.name, "maps": list(tensor.shape), "fraction": tensor.fraction,
                      "address": lowered.tensors.get(tensor.name)}
-                    for tensor in graph.tensors.values()],
+                    for tensor in lowered.graph.tensors.values()],
         "steps": lowered.steps,
         "log": lowered.log,
         "quantisation": {

@@ -11,7 +11,7 @@ def graph_program(graph, target):
     lowered = lower(graph, target)
 
     def endpoint(name):
-        tensor = graph.tensors[name]
+        tensor = lowered.graph.tensors[name]
         return {"name": name, "maps": list(tensor.shape), "fraction": tensor.fraction,
                 "address": lowered.tensors[name]}
 

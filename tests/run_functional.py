@@ -14,7 +14,8 @@ def run_lowered(lowered, graph, inputs, target):
     for name, values in inputs.items():
         machine.load(lowered.tensors[name], values.astype("<i2").tobytes())
     machine.run(lowered.program_address)
-    return {name: tensor_of(machine.memory, lowered, graph, name) for name in lowered.tensors}
+    return {name: tensor_of(machine.memory, lowered, lowered.graph, name)
+            for name in lowered.tensors}
 
 
 def tensor_of(memory, lowered, graph, name):

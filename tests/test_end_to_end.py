@@ -20,7 +20,7 @@ from host.transports.simulation import SimulationTransport
 from sim import reference
 from sim.rtl.machine import Machine
 from tests.graph_programs import graph_program
-from tests.random_layers import random_layer
+from tests.random_layers import one_convolution, pooled_convolution, random_layer
 
 TARGET = get_target("tiny")
 DIGITS = 20
@@ -124,6 +124,20 @@ def test_random_layers_on_the_rtl_equal_the_reference(device):
         difference = first_difference({name: wanted[name] for name in layer.graph.outputs},
                                       outputs)
         assert difference is None, f"{layer}: {difference}"
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("layer", [
+    one_convolution((300, 9, 9), 2, (5, 5), (2, 2), (2, 2, 2, 2)),
+    one_convolution((2, 4, 600), 3, (3, 3), padding=(1, 1, 1, 1)),
+    one_convolution((1, 2, 3000), 2, (1, 1)),
+    pooled_convolution((1, 42, 42), 2, (3, 3), (0, 0, 0, 0), (40, 40))],
+    ids=["padded in memory", "columns", "more blocks than the table", "window apart"])
+def test_layers_that_exceed_a_limit_on_the_rtl(device, layer):
+    wanted = reference.run(layer.graph, layer.inputs)
+    device.load(graph_program(layer.graph, TARGET))
+    outputs = device.run_samples(layer.inputs)
+    assert first_difference({name: wanted[name] for name in layer.graph.outputs}, outputs) is None
 
 
 def test_the_comparison_finds_one_bit_of_the_expected_output(expected):

@@ -19,6 +19,9 @@ LEAST_SAVING = 64
 #: Most passes of one step: what the registers hold.
 MOST_PASSES = (1 << 16) - 1
 
+#: Most frames that a pass adds up: what the registers hold.
+MOST_ENTRIES = (1 << 16) - 1
+
 #: Most samples of one weight stream: what the registers hold.
 MOST_WEIGHTS = (1 << 24) - 1
 
@@ -186,12 +189,17 @@ class _Dealer:
         most = self._most_passes(frames)
         if passes > most or passes * len(run.blocks) > MOST_PASSES:
             raise Infeasible(f"{passes} passes exceed the {most} of one weight stream")
+        if len(run.blocks) > self.target.table_depth:
+            raise Infeasible(f"{len(run.blocks)} blocks exceed the {self.target.table_depth} "
+                             f"entries of a DMA port's table")
         jobs[0].walks(self.target)
         return [self._with_streams(job) for job in jobs]
 
     def _most_passes(self, frames):
         """Return how many passes one weight stream can serve."""
         entries = len(frames.sequence) * self.work.inputs
+        if entries > MOST_ENTRIES:
+            raise Infeasible(f"{entries} frames of a pass exceed the convolver's {MOST_ENTRIES}")
         weights = self.way.lanes * self.way.interleave * (4 + entries * self.length)
         most = min(MOST_PASSES, MOST_WEIGHTS // weights)
         if most < 1:

@@ -13,6 +13,7 @@ from ..fixed import (
     Constant,
     Convolution,
     Elementwise,
+    FixedGraph,
     Lookup,
     Move,
     Pool,
@@ -23,8 +24,10 @@ from .circuit import Circuit, StepPlan, route
 from .convolver import convolver_circuit, convolver_report
 from .elementwise import elementwise_streams
 from .image import HEADER_BYTES, RECORD_BYTES, Layout, WeightPool, encode_program, log_words
+from .limits import check_memory
 from .memory import allocate, lifetimes, round_up, verify_allocation
 from .moves import move_streams
+from .padding import pad_in_memory
 from .predict import MAPPER_LATENCY, REDUCE_LATENCY, Traffic, batch_cycles, stream_cycles
 from .rearrange import argmax_streams, upsample_streams
 from .reduce import reduce_streams
@@ -61,6 +64,8 @@ class Lowered:
         tile will count) and active_macs, the mean number of MACs that do useful work in one.
     log : dict
         address (bytes) of the log and words from one record to the next.
+    graph : FixedGraph
+        What the steps run: the network, some convolutions perhaps padded in memory.
     """
 
     image: bytes
@@ -68,6 +73,7 @@ class Lowered:
     tensors: dict
     steps: list
     log: dict
+    graph: FixedGraph
 
 
 @dataclass(frozen=True)
@@ -78,30 +84,55 @@ class _Batch:
     weights: list
 
 
+class _PaddingError(Exception):
+    """A convolution fits no way to cut it while the chain does its padding; carries the node."""
+
+    def __init__(self, node):
+        super().__init__(node.layer)
+        self.node = node
+
+
 class _Lowering:
     """State of one lowering: plans that do not depend on addresses, then addresses."""
 
     def __init__(self, graph, target):
         self.graph, self.target = graph, target
         self.unit = target.data_width // 8
-        self.stages = find_stages(graph)
+        self.stages = find_stages(graph, target)
         self.sharing = share_memory(graph)
+        self.batches = []
+        spans = lifetimes(self.stages, self.sharing, graph.inputs, graph.outputs)
+        self.sizes = {name: 2 * graph.tensors[name].size for name in spans}
+        self.offsets, self.size = allocate(self.sizes, spans, self.unit)
+        # Before planning, which takes long for what will not fit.
+        self.check_memory(self.size)
         self.pool = WeightPool(self.unit)
         self.constants = {
             node.output: self.pool.add(np.ascontiguousarray(node.values, "<i2").tobytes())
             for node in graph.nodes if isinstance(node, Constant)}
         self.batches = [self._plan(stage) if isinstance(stage.head, Convolution) else None
                         for stage in self.stages]
-        spans = lifetimes(self.stages, self.sharing, graph.inputs, graph.outputs)
-        sizes = {name: 2 * graph.tensors[name].size for name in spans}
-        self.offsets, self.size = allocate(sizes, spans, self.unit)
 
     def _plan(self, stage):
         """Plan a convolution stage: batches of jobs and their weight streams."""
         work = work_of(stage, self.graph)
-        return [
-            _Batch(jobs, [self.pool.add(weight_stream(job, stage.head)) for job in jobs])
-            for jobs in plan_jobs(work, stage.head.weights, self.target)]
+        try:
+            planned = plan_jobs(work, stage.head.weights, self.target)
+        except CompileError as error:
+            if any(stage.head.padding):
+                raise _PaddingError(stage.head) from error
+            raise
+        return [_Batch(jobs, [self.pool.add(weight_stream(job, stage.head)) for job in jobs])
+                for jobs in planned]
+
+    def check_memory(self, needed):
+        """Refuse to need more bytes than the memory has."""
+        weights = {}
+        for stage, batches in zip(self.stages, self.batches, strict=False):
+            for batch in batches or ():
+                weights[stage.layer] = weights.get(stage.layer, 0) + sum(
+                    2 * job.assignment.block_passes * job.pass_weights for job in batch.jobs)
+        check_memory(self.graph, self.target, needed, self.sizes, weights)
 
     def address(self, name, layout):
         """Return the sample address of a tensor."""
@@ -180,6 +211,15 @@ def _reach(steps, target):
     return 2 * highest
 
 
+def _plan(graph, target):
+    """Return the `_Lowering` of a graph, padded in memory where nothing else fits."""
+    while True:
+        try:
+            return _Lowering(graph, target)
+        except _PaddingError as stuck:
+            graph = pad_in_memory(graph, stuck.node)
+
+
 def lower(graph, target, *, log=True):
     """Turn a fixed-point graph into the program of one machine.
 
@@ -201,7 +241,7 @@ def lower(graph, target, *, log=True):
     CompileError
         If a layer exceeds a limit of the machine; the message names both.
     """
-    lowering = _Lowering(graph, target)
+    lowering = _plan(graph, target)
     words = log_words(len(counter_names(target))) if log else 0
     count = len(lowering.steps(Layout(*[0] * 5)))
     space, encoded = -1, b""
@@ -212,17 +252,18 @@ def lower(graph, target, *, log=True):
         layout = _layout(count, lowering.pool.size, space, words)
         steps = lowering.steps(layout)
         head, encoded, loads = encode_program(steps, target, layout, words)
-    _check_memory(target, max(layout.tensors + lowering.size, _reach(steps, target)))
+    lowering.check_memory(max(layout.tensors + lowering.size, _reach(steps, target)))
     image = bytearray(layout.packets + len(encoded))
     for address, part in ((0, head), (layout.weights, lowering.pool.bytes),
                           (layout.packets, encoded)):
         image[address:address + len(part)] = part
+    graph = lowering.graph
     tensors = {name: 2 * lowering.address(name, layout) for name in graph.tensors
                if lowering.sharing.home(name)[0] in (lowering.offsets | lowering.constants)}
     lowered = Lowered(bytes(image), 0, tensors,
                       [_describe(number, step, load)
                        for number, (step, load) in enumerate(zip(steps, loads, strict=True))],
-                      {"address": layout.log, "words": words})
+                      {"address": layout.log, "words": words}, graph)
     verify_allocation(lowered, graph)
     return lowered
 
@@ -234,13 +275,6 @@ def _layout(count, weights, packets, words):
     log = round_up(second + packets, PART_ALIGNMENT)
     tensors = round_up(log + 4 * words * count, PART_ALIGNMENT)
     return Layout(HEADER_BYTES, first, second, log if words else 0, tensors)
-
-
-def _check_memory(target, needed):
-    if needed > target.memory.size:
-        raise CompileError(
-            f"program and tensors need {needed} bytes of memory, target {target.name} has "
-            f"{target.memory.size}; choose a larger target or a smaller network")
 
 
 def _describe(number, step, load):

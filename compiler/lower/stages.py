@@ -77,10 +77,11 @@ _HEADS = (Convolution | Pool | Lookup | Elementwise | Upsample | ArgMax | Concat
           | Reduce)
 
 
-def find_stages(graph):
+def find_stages(graph, target):
     """Return the graph's stages in an order in which each tensor is made before it is read.
 
-    A node joins the stage before it when nothing else reads the tensor between them.
+    A node joins the stage before it when nothing else reads the tensor between them, and a pool
+    when a convolver of ``target`` can hold one of its windows.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def find_stages(graph):
         while True:
             after = readers.get(stage.output, [])
             if stage.output in kept or stage.output in placed or len(after) != 1 \
-                    or not _joins(graph, stage, after[0]):
+                    or not _joins(graph, stage, after[0], target):
                 break
             stage = Stage(stage.head, (*stage.posts, after[0]))
             fused.add(after[0].name)
@@ -116,7 +117,7 @@ def find_stages(graph):
     return stages
 
 
-def _joins(graph, stage, node):
+def _joins(graph, stage, node, target):
     """Whether ``node`` can stand behind ``stage``: a free unit, and whole windows for a pool.
 
     A convolution's outputs are drained in windows, or each of them several times.
@@ -130,9 +131,16 @@ def _joins(graph, stage, node):
     if isinstance(node, Pool) and isinstance(stage.head, Convolution):
         inside = pool_outputs(node, graph.tensors[node.inputs[0]].shape)
         return (stage.post(Pool) is None and stage.post(Upsample) is None
-                and not any(node.padding)
+                and not any(node.padding) and _holds(target, stage.head, node)
                 and inside == graph.tensors[node.output].shape[1:])
     return False
+
+
+def _holds(target, conv, pool):
+    """Whether a half of all accumulators, and the line buffers, hold one window's outputs."""
+    columns = (pool.window[1] - 1) * conv.stride[1] + conv.weights.shape[3]
+    return (math.prod(pool.window) <= target.banks * target.half_depth
+            and columns <= target.line_width)
 
 
 def _takes_rows(head, node):

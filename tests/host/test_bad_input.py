@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from hdl import target
 from host import cli
+from tests.compiler import models as compiler_models
 from tests.host import models
 
 
@@ -115,6 +116,20 @@ def test_an_unsupported_attribute(folder):
 def test_dynamic_shapes(folder, shape):
     proto = models.convolution(shape=shape)
     folder.refuses(*compiles(folder, proto), says=["image", "shape"])
+
+
+@pytest.mark.parametrize(("op", "shape", "attributes", "says"), [
+    ("MaxPool", (40, 256, 256), {"kernel_shape": [2, 2]},
+     ["input 'x'", "5,242,880", "of memory", "target tiny has 4,194,304"]),
+    ("AveragePool", (1, 260, 260), {"kernel_shape": [256, 256]},
+     ["big: ", "window of 65536 samples", "65535"]),
+    ("Relu", (1, 2, 40000), {}, ["big (Relu)", "40000", "at most 32767 rows and columns"]),
+    ("Relu", (1 << 10, 30000, 30000), {}, ["input 'x'", "2147483648"])])
+def test_a_network_that_exceeds_the_machine(folder, op, shape, attributes, says):
+    proto = compiler_models.model([compiler_models.node(op, ["x"], "y", "big", **attributes)],
+                                  {"x": (1, *shape)})
+    models.save(folder.path / "big.onnx", proto)
+    folder.refuses("compile", "big.onnx", says=says)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
