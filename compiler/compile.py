@@ -7,12 +7,13 @@ from hdl.target import Target, get_target
 
 from .errors import CompileError
 from .frontend.onnx_import import import_onnx
+from .frontend.torch_export import export_torch, is_onnx
 from .lower import lower
 from .pipeline import simplify
 from .program import FORMAT, VERSION, Program
 from .quantise import QuantisationSummary, quantise
 
-__all__ = ["compile_fixed", "compile_graph", "compile_model"]
+__all__ = ["compile_fixed", "compile_graph", "compile_model", "compile_network"]
 
 
 def compile_model(model, target="tiny", calibration=None, progress=None, *, method="range"):
@@ -49,6 +50,52 @@ def compile_model(model, target="tiny", calibration=None, progress=None, *, meth
     report("Reading the model")
     return compile_graph(simplify(import_onnx(model)), target, calibration, progress,
                          method=method)
+
+
+def compile_network(model, example_input=None, target="tiny", calibration=None, progress=None, *,
+                    method="range"):
+    """Compile a network, a PyTorch module or an ONNX model, for one machine.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, path, bytes or onnx.ModelProto
+        The network.
+    example_input : torch.Tensor, array, tuple of them, or dict of them by name, optional
+        For a PyTorch module alone: an input with a batch of 1, which fixes the shapes. See
+        `compiler.frontend.torch_export.export_torch` for the names that inputs get.
+    target : str or Target
+        The machine.
+    calibration : dict of str to array, or array, optional
+        As `compile_model` takes it; an array, or tensor, alone for a network with one input.
+    progress, method
+        As `compile_model` takes them.
+
+    Returns
+    -------
+    Program
+        The program; ``program.save(path)`` writes it.
+
+    Raises
+    ------
+    CompileError
+        If the model, the calibration data or the target is at fault, or torch is missing.
+    """
+    target = _target(target)
+    if is_onnx(model):
+        if example_input is not None:
+            raise CompileError("example_input is for PyTorch modules, an ONNX model states its "
+                               "shapes; the machine is given as target=...")
+    else:
+        if progress:
+            progress("Exporting the module to ONNX")
+        model = export_torch(model, example_input)
+    if calibration is not None and not hasattr(calibration, "items"):
+        inputs = import_onnx(model).inputs
+        if len(inputs) != 1:
+            raise CompileError(f"the network has the inputs {', '.join(inputs)}; calibration must "
+                               "be a dict with an array for each")
+        calibration = {inputs[0]: calibration}
+    return compile_model(model, target, calibration, progress, method=method)
 
 
 def _target(target):

@@ -20,7 +20,7 @@ _NAMES = {
     "TARGETS": ("hdl.target", "TARGETS"),
     "Target": ("hdl.target", "Target"),
     "TargetMismatchError": ("host.driver", "TargetMismatchError"),
-    "compile": ("compiler.compile", "compile_model"),
+    "compile": ("compiler.compile", "compile_network"),
     "evaluate": ("host.batch", "evaluate"),
     "first_difference": ("host.compare", "first_difference"),
     "get_target": ("hdl.target", "get_target"),

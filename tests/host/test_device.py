@@ -146,6 +146,6 @@ def test_face_module():
     assert neuflow.open_device is open_device
     assert neuflow.Program is type(program())
     assert {"compile", "open_device", "Program"} <= set(dir(neuflow))
-    assert neuflow.compile.__name__ == "compile_model"
+    assert neuflow.compile.__name__ == "compile_network"
     with pytest.raises(AttributeError, match="module 'neuflow' has no attribute 'nothing'"):
         neuflow.nothing  # noqa: B018 (the access is the test)

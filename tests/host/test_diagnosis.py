@@ -79,7 +79,8 @@ def test_masks_alone():
 
 
 def test_registers_of_a_step():
-    program = neuflow.compile(two_convolutions().SerializeToString(), "tiny", calibration())
+    program = neuflow.compile(two_convolutions().SerializeToString(), target="tiny",
+                             calibration=calibration())
     steps, tensors = program.manifest["steps"], program.manifest["tensors"]
     assert len(steps) == 2
     address = {tensor["name"]: tensor["address"] // 2 for tensor in tensors}

@@ -21,7 +21,8 @@ TINY = get_target("tiny")
 
 def compiled(seed, then):
     model = convolution(then=then, seed=seed)
-    return neuflow.compile(model.SerializeToString(), "tiny", calibration())
+    return neuflow.compile(model.SerializeToString(), target="tiny",
+                             calibration=calibration())
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,8 @@ def test_the_watchdog_names_step_and_port_and_the_machine_runs_on(
 
 def test_the_watchdog_counts_from_the_start_of_the_step():
     network = models.two_convolutions()
-    program = neuflow.compile(network.SerializeToString(), "tiny", calibration())
+    program = neuflow.compile(network.SerializeToString(), target="tiny",
+                             calibration=calibration())
     image = calibration(1, seed=4)["image"]
     with open_device(program, "reference") as device:
         wanted = device.run(image, raw=True)
