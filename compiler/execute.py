@@ -21,6 +21,7 @@ from .graph import (
     Pad,
     Pool,
     Reduce,
+    Resample,
     Reshape,
     Upsample,
 )
@@ -163,6 +164,12 @@ def _move(node, *inputs):
     return made
 
 
+def _resample(node, x):
+    if node.rows is not None:
+        x = node.rows @ x
+    return x if node.columns is None else x @ node.columns.T
+
+
 def _reduce(node, x):
     taken = _walked(x, (*node.kept, *node.reduced), node.read)
     taken = taken.reshape(len(x), *node.target, -1)
@@ -190,6 +197,7 @@ _EXECUTE = {
     Pad: lambda node, x: _pad(x, node.padding),
     Pool: _pool,
     Reduce: _reduce,
+    Resample: _resample,
     Reshape: lambda node, x: x.reshape(len(x), *node.target),
     Upsample: lambda node, x: x.repeat(node.factors[0], 2).repeat(node.factors[1], 3),
 }

@@ -13,6 +13,7 @@ functions of `compiler.boxes` make from ONNX shapes of any rank:
 Transpose, DepthToSpace, SpaceToDepth         Move of ``transpose_box``, between other shapes
 Slice, Split, crop, reverse, Gather, Tile,    Move of ``gather_boxes``: a list of indices for each
 Expand, Resize to the nearest sample, Pad     dimension, -1 for the one sample of a `Constant`
+linear, cubic, antialiased Resize             Resample: a matrix for rows, one for columns
 Concat along any dimension                    Move of ``concat_boxes``
 Add, Mul, .. with ONNX broadcasting           Elementwise with ``broadcast_walks``
 a full constant operand, or constant first    the same, one of the inputs made by a `Constant`
@@ -47,6 +48,7 @@ from .nodes import (
     Pad,
     Pool,
     Reduce,
+    Resample,
     Reshape,
     Upsample,
     window_outputs,
@@ -54,7 +56,7 @@ from .nodes import (
 
 __all__ = ["Activation", "Affine", "ArgMax", "Concat", "Constant", "Conv", "Conv3d",
            "ConvTranspose", "Elementwise", "Gemm", "Graph", "Identity", "Move", "Node", "Pad",
-           "Pool", "Reduce", "Reshape", "Upsample", "verify", "window_outputs"]
+           "Pool", "Reduce", "Resample", "Reshape", "Upsample", "verify", "window_outputs"]
 
 
 @dataclass(frozen=True, eq=False)

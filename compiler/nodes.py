@@ -8,7 +8,7 @@ from .boxes import Box, Walk, extent
 
 __all__ = ["Activation", "Affine", "ArgMax", "Concat", "Constant", "Conv", "Conv3d",
            "ConvTranspose", "Elementwise", "Gemm", "Identity", "Move", "Node", "Pad", "Pool",
-           "Reduce", "Reshape", "Upsample", "window_outputs"]
+           "Reduce", "Resample", "Reshape", "Upsample", "window_outputs"]
 
 
 def window_outputs(size, window, stride, before, after):
@@ -316,6 +316,27 @@ class Reduce(Node):
         _check_walk(self, (*self.kept, *self.reduced), self.read, shapes[0])
         assert np.prod(self.kept) == np.prod(self.target), self.name
         return self.target
+
+
+@dataclass(frozen=True, eq=False)
+class Resample(Node):
+    """Rows and columns of every map interpolated: rows @ map @ columns.T.
+
+    rows: float64 (output rows, input rows), columns: float64 (output columns, input columns); None
+    leaves an axis as it is. Linear, cubic and antialiased resizing of any ratio are of this kind.
+    """
+
+    rows: np.ndarray | None = None
+    columns: np.ndarray | None = None
+
+    def shape(self, *shapes):
+        """Return the output's shape for the shapes of the inputs."""
+        channels, *size = shapes[0]
+        for axis, matrix in enumerate((self.rows, self.columns)):
+            if matrix is not None:
+                assert matrix.shape[1] == size[axis], self.name
+                size[axis] = matrix.shape[0]
+        return (channels, *size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,14 @@ from .passes.fuse_pad import fuse_pad
 from .passes.own_constants import own_constants
 from .passes.split_depth import split_depth
 from .passes.split_reduce import split_reduce
+from .passes.split_resample import split_resample
 from .passes.split_transpose import split_transpose
 from .passes.to_conv import to_conv
 
 __all__ = ["PASSES", "simplify"]
 
-PASSES = (drop_identity, drop_dead, fuse_pad, fold_affine, split_transpose, split_depth, to_conv,
-          split_reduce, drop_dead, own_constants)
+PASSES = (drop_identity, drop_dead, fuse_pad, fold_affine, split_transpose, split_depth,
+          split_resample, to_conv, split_reduce, drop_dead, own_constants)
 
 
 def simplify(graph, *, dump=None):

@@ -36,7 +36,7 @@ def same(before, step):
     return after
 
 
-@pytest.mark.parametrize("step", set(PASSES), ids=lambda step: step.__name__)
+@pytest.mark.parametrize("step", dict.fromkeys(PASSES), ids=lambda step: step.__name__)
 def test_each_pass_keeps_the_function_of_a_network(step):
     graph = import_onnx(network()[0])
     for other in PASSES:
