@@ -33,10 +33,14 @@ class Circuit:
         units[unit] = values
 
     def join(self, other):
-        """Add another circuit that runs at the same time."""
+        """Add another circuit that runs at the same time; both may use sinks of the same tiles."""
         for node, units in other.units.items():
             for unit, values in units.items():
-                self.set(node, unit, values)
+                if unit == "router":
+                    route(self, node, {SINKS[sink]: SOURCES[source - 1] for sink, source
+                                       in enumerate(values["source"]) if source})
+                else:
+                    self.set(node, unit, values)
 
 
 @dataclass
@@ -70,11 +74,20 @@ class StepPlan:
 
 
 def route(circuit, tile, pairs):
-    """Set a tile's router: ``pairs`` maps sinks to sources, both by name."""
-    source = [0] * len(SINKS)
+    """Add to a tile's router: ``pairs`` maps sinks to sources, both by name.
+
+    Raises
+    ------
+    ValueError
+        If a sink has a source already.
+    """
+    units = circuit.units.setdefault(tile, {})
+    source = units.setdefault("router", {"source": [0] * len(SINKS)})["source"]
     for sink, name in pairs.items():
-        source[SINKS.index(sink)] = SOURCES.index(name) + 1
-    circuit.set(tile, "router", {"source": source})
+        place = SINKS.index(sink)
+        if source[place]:
+            raise ValueError(f"sink {sink} of tile {tile} is used twice in a step")
+        source[place] = SOURCES.index(name) + 1
 
 
 def loops(*pairs):

@@ -1,9 +1,9 @@
-"""The circuit of one convolver job: frames in, weights in, windows out to memory."""
+"""The circuit of one convolver job: weights in, windows out to memory; `feeds` brings frames."""
 
 from hdl.registers import RELATIONS
 
 from ..fixed import Pool
-from .circuit import Circuit, loops
+from .circuit import Circuit, loops, route
 from .placement import OPPOSITE, partners
 from .posts import chain, reduction
 from .sparse import SparseJob
@@ -64,16 +64,6 @@ def _drain_order(job, width):
                  (job.rows[1], work.step[0] * width))
     counts, strides = zip(*order, strict=True)
     return {"drain_count": counts, "drain_stride": strides}
-
-
-def _read_values(job, walk, base):
-    work, frames = job.work, job.frames
-    order = [(frames.x.data, work.stride[1]), (frames.y.data, work.stride[0] * work.size[1])]
-    if job.assignment.interleave > 1:
-        order.append((job.assignment.interleave, walk.group_stride))
-    registers = {"enable": 1, "repeat": walk.repeat, "entries": len(walk.table)} | loops(
-        *order, *walk.inner)
-    return registers, [base + offset for offset in walk.table]
 
 
 def _write_values(job, base, stream=None):
@@ -140,6 +130,8 @@ def _sparse_write(job, base, lane):
 def convolver_circuit(job, stage, tile, target, addresses):
     """Return the circuit of ``job`` on the convolver of ``tile`` and perhaps its partner.
 
+    What brings the frames is not in it, see `compiler.lower.feeds.feed_circuit`.
+
     Parameters
     ----------
     job : Job
@@ -151,17 +143,13 @@ def convolver_circuit(job, stage, tile, target, addresses):
     target : Target
         The machine.
     addresses : tuple of int
-        Sample addresses of input, output and weight stream.
+        Sample addresses of output and weight stream.
     """
-    source, result, weights = addresses
+    result, weights = addresses
     other, direction = partners(target).get(tile, (None, None))
     tiles = (tile, other)
     ports = [target.tiles + target.port_of_tile(name) for name in tiles if name is not None]
     circuit = Circuit()
-    for port, walk in zip(ports, job.walks(target), strict=False):
-        registers, table = _read_values(job, walk, source)
-        circuit.set(port, "read", registers)
-        circuit.set(port, "read_table", table)
     for port, (registers, table) in zip(ports, _writes(job, result), strict=False):
         circuit.set(port, "write", registers)
         if table:
@@ -177,14 +165,10 @@ def convolver_circuit(job, stage, tile, target, addresses):
     if pool is not None:
         taken = pool.window[0] * pool.window[1]
         reduce = reduction(pool.kind, taken, taken)
-    own, partner = {"conv_a": "dma"}, {}
-    if job.input_streams == 2:
-        own["conv_b"], partner[OPPOSITE[direction]] = direction, "dma"
+    chain(circuit, tile, "conv0", stage.posts, {}, reduce)
     if job.streams == 2:
-        own[direction] = "conv1"
-    chain(circuit, tile, "conv0", stage.posts, own, reduce)
-    if job.streams == 2:
-        chain(circuit, other, OPPOSITE[direction], stage.posts, partner, reduce)
+        route(circuit, tile, {direction: "conv1"})
+        chain(circuit, other, OPPOSITE[direction], stage.posts, {}, reduce)
     return circuit
 
 
@@ -193,7 +177,8 @@ def convolver_report(job, tile):
     frames = job.assignment.passes * job.entry_count * job.assignment.interleave
     active = frames * job.words
     return {"tile": tile, "lanes": job.assignment.lanes, "interleave": job.assignment.interleave,
-            "passes": job.assignment.passes, "drain_streams": job.streams,
+            "passes": job.assignment.passes, "blocks": job.assignment.blocks,
+            "drain_streams": job.streams, "shared": job.shared,
             "frames": job.entry_count,
             "frame": [job.frames.height, job.frames.width], "kernel": list(job.frames.kernel),
             "chain_cycles": frames * job.frames.cycles, "macs": job.macs,

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from .assign import assign_maps, cut_maps, spread_maps
 from .axis import split_evenly
 from .blocks import alike_blocks
+from .feeds import can_share
 from .frames import Infeasible, plan_frames
 from .job import Job
 from .placement import partners
-from .predict import job_cycles
+from .predict import batch_cycles, job_cycles
 
 __all__ = ["Way", "deal_batches"]
 
@@ -162,7 +163,8 @@ class _Dealer:
     def _together(self, runs, parts):
         """Return the batches of runs that are made at the same time, one if it fits the machine."""
         try:
-            return [[job for run in runs for job in self._run_jobs(run, parts)]]
+            return [self._cheaper([job for run in runs for job in self._run_jobs(run, parts)],
+                                  parts)]
         except Infeasible:
             blocks = len(runs[0].blocks)
             if blocks == 1:
@@ -170,6 +172,14 @@ class _Dealer:
             half = blocks // 2
             return (self._together([run.take(0, half) for run in runs], parts)
                     + self._together([run.take(half, blocks - half) for run in runs], parts))
+
+    def _cheaper(self, jobs, parts):
+        """Return jobs, ``parts`` of each run, that share frames where that costs no cycles."""
+        shared = [replace(job, shared=place % parts > 0) for place, job in enumerate(jobs)]
+        if (parts > 1 and can_share(shared, self.target)
+                and batch_cycles(shared, self.target) <= batch_cycles(jobs, self.target)):
+            return shared
+        return jobs
 
     def _run_jobs(self, run, parts):
         """Return the jobs of a run."""

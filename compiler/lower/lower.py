@@ -23,6 +23,7 @@ from ..fixed import (
 from .circuit import Circuit, StepPlan, route
 from .convolver import convolver_circuit, convolver_report
 from .elementwise import elementwise_streams
+from .feeds import feed_circuit
 from .image import HEADER_BYTES, RECORD_BYTES, Layout, WeightPool, encode_program, log_words
 from .limits import check_memory
 from .memory import allocate, lifetimes, round_up, verify_allocation
@@ -59,8 +60,9 @@ class Lowered:
     steps : list of dict
         number, name, layer, reads, writes, predicted_cycles (from commit to end), load_cycles
         (of its packets, while the step before runs), macs (useful ones) and convolvers: for each
-        in use tile, lanes, interleave, passes, frames (of a group's pass), frame and kernel
-        (rows, columns), chain_cycles, macs, active_cycles (what the counter ``active`` of the
+        in use tile, lanes, interleave, passes, blocks, drain_streams, shared (whether its frames
+        are those of the convolver before it, read once), frames (of a group's pass), frame and
+        kernel (rows, columns), chain_cycles, macs, active_cycles (what the counter ``active`` of the
         tile will count) and active_macs, the mean number of MACs that do useful work in one.
     log : dict
         address (bytes) of the log and words from one record to the next.
@@ -162,11 +164,11 @@ class _Lowering:
     def _convolutions(self, stage, batches, layout):
         source, result = stage.head.inputs[0], stage.output
         for batch in batches:
-            circuit, reports = Circuit(), []
+            circuit, reports = feed_circuit(batch.jobs, self.address(source, layout),
+                                            self.target), []
             for tile, job, offset in zip(self.target.convolvers, batch.jobs, batch.weights,
                                          strict=False):
-                addresses = (self.address(source, layout), self.address(result, layout),
-                             (layout.weights + offset) // 2)
+                addresses = (self.address(result, layout), (layout.weights + offset) // 2)
                 circuit.join(convolver_circuit(job, stage, tile, self.target, addresses))
                 reports.append(convolver_report(job, tile))
             yield StepPlan(stage.name, stage.layer, circuit, (source,), (result,),

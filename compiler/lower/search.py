@@ -69,8 +69,7 @@ def _plan_dense(work, target):
         except Infeasible as reason:
             reasons.append(str(reason))
             continue
-        found += [(sum(STEP_GAP + batch_cycles(jobs, target) for jobs in batches), batches)
-                  for batches in deals]
+        found += [(_cost(batches, target), batches) for batches in deals]
         tried += bool(deals)
         if tried == MOST_WAYS:
             break
@@ -78,6 +77,13 @@ def _plan_dense(work, target):
         return min(found, key=lambda item: item[0])[1]
     why = reasons[-1] if reasons else "its kernel fits no lane"
     raise CompileError(f"{work.layer}: no way to cut the layer fits target {target.name}: {why}")
+
+
+def _cost(batches, target):
+    """Return the cycles of batches, and the samples they read, which decide between equals."""
+    return (sum(STEP_GAP + batch_cycles(jobs, target) for jobs in batches),
+            sum(job.read_streams * job.assignment.passes * job.pass_cycles
+                for jobs in batches for job in jobs))
 
 
 def _ways(work, target, reasons):
