@@ -62,8 +62,8 @@ class Lowered:
         (of its packets, while the step before runs), macs (useful ones) and convolvers: for each
         in use tile, lanes, interleave, passes, blocks, drain_streams, shared (whether its frames
         are those of the convolver before it, read once), frames (of a group's pass), frame and
-        kernel (rows, columns), chain_cycles, macs, active_cycles (what the counter ``active`` of the
-        tile will count) and active_macs, the mean number of MACs that do useful work in one.
+        kernel (rows, columns), chain_cycles, macs, active_cycles (what the counter ``active`` of
+        the tile will count) and active_macs, the mean number of MACs that do useful work in one.
     log : dict
         address (bytes) of the log and words from one record to the next.
     graph : FixedGraph

@@ -51,7 +51,8 @@ def test_verifier_finds_tensors_on_program_and_log(address, what):
     lowered = lower(layer.graph, get_target("tiny"))
     output = layer.graph.outputs[0]
     address = lowered.log["address"] if address is None else address
-    moved = lowered.tensors | {output: address}
+    aside = {name: place + 4096 for name, place in lowered.tensors.items()}
+    moved = aside | {output: address}
     with pytest.raises(CompileError, match=f"tensor {output} at .* overlaps {what} at"):
         verify_allocation(dataclasses.replace(lowered, tensors=moved), layer.graph)
 
