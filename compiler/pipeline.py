@@ -10,12 +10,13 @@ from .passes.split_depth import split_depth
 from .passes.split_reduce import split_reduce
 from .passes.split_resample import split_resample
 from .passes.split_transpose import split_transpose
+from .passes.stream_reduce import stream_reduce
 from .passes.to_conv import to_conv
 
 __all__ = ["PASSES", "simplify"]
 
 PASSES = (drop_identity, drop_dead, fuse_pad, fold_affine, split_transpose, split_depth,
-          split_resample, to_conv, split_reduce, drop_dead, own_constants)
+          split_resample, to_conv, stream_reduce, split_reduce, drop_dead, own_constants)
 
 
 def simplify(graph, *, dump=None):

@@ -9,6 +9,7 @@ from compiler.graph import Activation, Constant, Move, Reduce
 from compiler.passes import split_reduce as split_module
 from compiler.passes.own_constants import own_constants
 from compiler.passes.split_reduce import split_reduce
+from compiler.passes.stream_reduce import stream_reduce
 from tests.compiler.flat_graphs import FlatGraph
 from tests.compiler.passes.test_passes import kinds, same
 
@@ -63,3 +64,22 @@ def test_what_fits_and_what_chooses_places_stay():
     after = same(flat.graph(y, z, w), split_reduce)
     assert kinds(after) == ["Reduce", "Reduce", "Activation", "Reduce", "Reduce"]
     assert not any(isinstance(node, Move) for node in after.nodes)
+
+
+@pytest.mark.parametrize("kind", ["sum", "max", "min"])
+@pytest.mark.parametrize(("shape", "axes"), [
+    ((21, 14, 15), (0,)), ((8, 5, 128), (0, 1)), ((3, 7, 10, 20), (1,)), ((2, 64, 5, 9), (1,))])
+def test_reductions_over_outer_dimensions_read_what_lies_together(kind, shape, axes):
+    flat = FlatGraph({"x": shape})
+    y = flat.reduce(kind, "x", axes, 0.3 if kind == "sum" else 1.0)
+    after = same(flat.graph(y), stream_reduce)
+    assert set(kinds(after)) == ({"Reshape", "Conv"} if kind == "sum"
+                                 else {"Elementwise", "Reshape"})
+
+
+@pytest.mark.parametrize(("kind", "shape", "axes"), [
+    ("sum", (64, 128), (1,)), ("max", (600, 8), (0,)), ("sum", (4, 100), (0,)),
+    ("argmax", (21, 14, 15), (0,)), ("sum", (5000, 16), (0,)), ("sum", (8, 9, 10, 11), (0, 2))])
+def test_other_reductions_stay(kind, shape, axes):
+    flat = FlatGraph({"x": shape})
+    assert kinds(same(flat.graph(flat.reduce(kind, "x", axes)), stream_reduce)) == ["Reduce"]
