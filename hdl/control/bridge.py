@@ -2,8 +2,9 @@
 
 import operator
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -14,13 +15,17 @@ __all__ = ["Bridge"]
 # Writes that may await their response.
 _POSTED = 15
 
+# Most bytes and beats of the burst that brings a line.
+_LINE_BYTES, _LINE_BEATS = 128, 16
+
 
 class Bridge(wiring.Component):
-    """Word accesses as single beats.
+    """Word accesses to external memory.
 
-    Writes are posted: done as soon as the beat is in the output register. A read waits for the
-    responses of all writes before it. The beat last read is kept, so that words that follow are
-    read without memory, until ``forget`` or a write.
+    Writes are single beats and posted: done as soon as the beat is in the output register. A read
+    waits for the responses of all writes before it. It brings the whole line around the word, 128
+    bytes in a burst of at most 16 beats, which is kept: words of it are read without memory, as
+    soon as they are there, until ``clear`` or a write.
 
     Parameters
     ----------
@@ -42,13 +47,12 @@ class Bridge(wiring.Component):
         The access is done in this cycle.
     value : Out(32)
         With ``done``: word read, 0 if the read failed.
-    forget : In(1)
-        Drop the beat that is kept.
     idle : Out(1)
         Memory has answered all writes.
     failed : Out(1)
         Memory refused an access or did not answer it; stays until ``clear``.
     clear : In(1)
+        Drop the line that is kept, and ``failed``.
     bus_read, bus_write : Out(ReadMaster(data_width)), Out(WriteMaster(data_width))
 
     Raises
@@ -67,7 +71,7 @@ class Bridge(wiring.Component):
             raise ValueError(f"patience must be at least 1 cycle, not {patience}")
         super().__init__({
             "address": In(32), "read": In(1), "write": In(1), "data": In(32),
-            "done": Out(1), "value": Out(32), "forget": In(1), "idle": Out(1),
+            "done": Out(1), "value": Out(32), "idle": Out(1),
             "failed": Out(1), "clear": In(1),
             "bus_read": Out(ReadMaster(self.data_width)),
             "bus_write": Out(WriteMaster(self.data_width)),
@@ -77,39 +81,53 @@ class Bridge(wiring.Component):
         m = Module()
         ar, r = self.bus_read.ar, self.bus_read.r
         aw, w, b = self.bus_write.aw, self.bus_write.w, self.bus_write.b
+        beats = min(_LINE_BEATS, 8 * _LINE_BYTES // self.data_width)
         beat_bits = exact_log2(self.data_width // 8)
+        line_bits = beat_bits + exact_log2(beats)
         word = self.address[2:beat_bits] if beat_bits > 2 else 0
-        beat_address = (self.address >> beat_bits) << beat_bits
+        beat = self.address[beat_bits:line_bits]
 
-        kept, kept_address, kept_data = Signal(), Signal(32), Signal(self.data_width)
-        # A read is under way; memory owes answers that nobody waits for any more.
-        asked, lost = Signal(), Signal()
+        # The line: its beats, each behind a bit that says whether memory refused it.
+        line, present = Signal(32 - line_bits), Signal(range(beats + 1))
+        kept = m.submodules.kept = Memory(shape=self.data_width + 1, depth=beats, init=[])
+        store, load = kept.write_port(), kept.read_port(domain="comb")
+        # A burst is under way; its beats are not wanted; memory owes answers that nobody waits for.
+        asked, stale, lost = Signal(), Signal(), Signal()
         posted = Signal(range(_POSTED + 1))
-        m.d.comb += [self.idle.eq(posted == 0), r.ready.eq(1), b.ready.eq(1)]
+        m.d.comb += [self.idle.eq(posted == 0), r.ready.eq(1), b.ready.eq(1), load.addr.eq(beat)]
 
         for channel in (ar, aw, w):
             with m.If(channel.ready):
                 m.d.sync += channel.valid.eq(0)
 
-        hit = kept & (kept_address == beat_address)
+        hit = (line == self.address[line_bits:]) & (beat < present)
         waited = Signal(range(self.patience + 1))
         late = waited == self.patience
         post = Signal()
         with m.If(self.read):
             with m.If(hit):
-                m.d.comb += [self.done.eq(1), self.value.eq(kept_data.word_select(word, 32))]
+                m.d.comb += self.done.eq(1)
+                with m.If(load.data[0]):
+                    m.d.sync += self.failed.eq(1)
+                with m.Else():
+                    m.d.comb += self.value.eq(load.data[1:].word_select(word, 32))
             with m.Elif(lost | late):
                 m.d.comb += self.done.eq(1)
                 m.d.sync += [self.failed.eq(1), lost.eq(1)]
             with m.Elif(~asked & self.idle):
-                m.d.sync += [ar.valid.eq(1), ar.payload.address.eq(beat_address), asked.eq(1)]
+                m.d.sync += [
+                    ar.valid.eq(1), ar.payload.address.eq(self.address[line_bits:] << line_bits),
+                    ar.payload.length.eq(beats - 1),
+                    line.eq(self.address[line_bits:]), present.eq(0), asked.eq(1), stale.eq(0),
+                ]
         with m.If(self.write):
             with m.If(~aw.valid & ~w.valid & (posted != _POSTED) & ~lost):
                 m.d.comb += [self.done.eq(1), post.eq(1)]
                 m.d.sync += [
-                    aw.valid.eq(1), aw.payload.address.eq(beat_address),
+                    aw.valid.eq(1),
+                    aw.payload.address.eq(self.address[beat_bits:] << beat_bits),
                     w.valid.eq(1), w.payload.data.eq(self.data.replicate(self.data_width // 32)),
-                    w.payload.strobe.eq(0xF << (word << 2)), w.payload.last.eq(1), kept.eq(0),
+                    w.payload.strobe.eq(0xF << (word << 2)), w.payload.last.eq(1),
                 ]
             with m.Elif(lost | late):
                 m.d.comb += self.done.eq(1)
@@ -119,20 +137,19 @@ class Bridge(wiring.Component):
         m.d.sync += posted.eq(posted + post - b.valid)
         m.d.sync += waited.eq(Mux((self.read | self.write) & ~self.done, waited + 1, 0))
 
-        with m.If(r.valid):
+        m.d.comb += [
+            store.addr.eq(present),
+            store.data.eq(Cat(r.payload.response != OKAY, r.payload.data)),
+            store.en.eq(r.valid & ~stale & ~lost & ~late),
+        ]
+        with m.If(store.en):
+            m.d.sync += present.eq(present + 1)
+        with m.If(r.valid & r.payload.last):
             m.d.sync += asked.eq(0)
-            with m.If(r.payload.response != OKAY):
-                # Kept as zeros: the access is done, and has failed.
-                m.d.sync += self.failed.eq(1)
-            with m.If(~lost & ~late):
-                m.d.sync += [
-                    kept.eq(1), kept_address.eq(ar.payload.address),
-                    kept_data.eq(Mux(r.payload.response == OKAY, r.payload.data, 0)),
-                ]
         with m.If(b.valid & (b.payload != OKAY)):
             m.d.sync += self.failed.eq(1)
-        with m.If(self.forget):
-            m.d.sync += kept.eq(0)
+        with m.If(post | self.clear):
+            m.d.sync += [present.eq(0), stale.eq(1)]
         with m.If(self.clear):
             m.d.sync += self.failed.eq(0)
         return m

@@ -44,7 +44,7 @@ class Commands(wiring.Component):
         Stays until the firmware takes it back.
     counter_index, counter : Out, In(32)
         The snapshot's read port.
-    memory_address, memory_read, memory_write, memory_data, memory_forget : Out
+    memory_address, memory_read, memory_write, memory_data : Out
         To the bridge.
     memory_done, memory_value, memory_idle : In
     program : In(32)
@@ -71,7 +71,7 @@ class Commands(wiring.Component):
             "abort": Out(1),
             "counter_index": Out(ceil_log2(self.counters)), "counter": In(32),
             "memory_address": Out(32), "memory_read": Out(1), "memory_write": Out(1),
-            "memory_data": Out(32), "memory_forget": Out(1),
+            "memory_data": Out(32),
             "memory_done": In(1), "memory_value": In(32), "memory_idle": In(1),
             "program": In(32),
             "report": Out(len(REPORTS)), "report_data": Out(32),
@@ -138,7 +138,6 @@ class Commands(wiring.Component):
             self.memory_read.eq(access & cpu.read & at_memory),
             self.memory_write.eq(access & cpu.write & at_memory),
             self.memory_data.eq(cpu.data),
-            self.memory_forget.eq(written("MEMORY_ADDRESS")),
             self.report.eq(Cat(written(name) for name in REPORTS)),
             self.report_data.eq(cpu.data),
             self.finish.eq(written("FINISH")),

@@ -126,7 +126,6 @@ class Control(wiring.Component):
             bridge.read.eq(commands.memory_read),
             bridge.write.eq(commands.memory_write),
             bridge.data.eq(commands.memory_data),
-            bridge.forget.eq(commands.memory_forget),
             bridge.clear.eq(mailbox.begin),
             commands.memory_done.eq(bridge.done),
             commands.memory_value.eq(bridge.value),

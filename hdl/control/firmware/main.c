@@ -12,6 +12,7 @@
                  EVENT_MEMORY_ERROR)
 
 #define HEADER_WORDS 16u
+#define RESERVED_WORD 8u
 #define RECORD_WORDS 8u
 
 /* Polls of busy DMA ports before they are given up, about ten cycles each. */
@@ -24,11 +25,9 @@ struct program {
     uint32_t log_stride; /* words from one log record to the next */
 };
 
+/* What a step needs besides the registers that `prepare` writes. */
 struct step {
-    uint32_t packets;  /* byte address */
-    uint32_t words;    /* of the packets */
     uint32_t commit;   /* mask of nodes */
-    uint32_t wait;     /* mask of nodes */
     uint32_t time_out; /* cycles */
 };
 
@@ -67,9 +66,23 @@ static uint32_t rest(void)
     return 1;
 }
 
+/* Names the first reserved word of the header that is not zero. */
+static __attribute__((noinline)) uint32_t bad_header(void)
+{
+    uint32_t index, word = 0;
+
+    REG_MEMORY_ADDRESS = REG_PROGRAM + 4 * RESERVED_WORD;
+    for (index = RESERVED_WORD; index < HEADER_WORDS; index++) {
+        word = REG_MEMORY_DATA;
+        if (word)
+            break;
+    }
+    return fail(ERROR_BAD_HEADER, 0, index, word);
+}
+
 static uint32_t read_header(struct program *program)
 {
-    uint32_t magic, version, low, high, word, index;
+    uint32_t magic, version, low, high, reserved = 0, index;
 
     REG_MEMORY_ADDRESS = REG_PROGRAM;
     magic = REG_MEMORY_DATA;
@@ -96,22 +109,19 @@ static uint32_t read_header(struct program *program)
         return fail(ERROR_BAD_HEADER, 0, 6, program->log);
     if (program->log && program->log_stride < PROGRAM_LOG_WORDS + REG_COUNTERS)
         return fail(ERROR_BAD_HEADER, 0, 7, program->log_stride);
-    for (index = 8; index < HEADER_WORDS; index++) {
-        word = REG_MEMORY_DATA;
-        if (word)
-            return fail(ERROR_BAD_HEADER, 0, index, word);
-    }
-    return 0;
+    for (index = RESERVED_WORD; index < HEADER_WORDS; index++)
+        reserved |= REG_MEMORY_DATA;
+    return reserved ? bad_header() : 0;
 }
 
-/* Names the first bad word of a step record; there is one. */
-static __attribute__((noinline)) uint32_t bad_record(const uint32_t *record, uint32_t number)
+/* Names the first bad word of a step record. */
+static __attribute__((noinline)) uint32_t bad_record(uint32_t address, uint32_t number)
 {
-    uint32_t index = 0;
+    uint32_t index, word = 0, bad;
 
-    for (;; index++) {
-        uint32_t word = record[index], bad = word;
-
+    REG_MEMORY_ADDRESS = address;
+    for (index = 0; index < RECORD_WORDS; index++) {
+        word = bad = REG_MEMORY_DATA;
         switch (index) {
         case 0: bad = word & 3; break;
         case 1: bad = word >> 24; break;
@@ -121,29 +131,36 @@ static __attribute__((noinline)) uint32_t bad_record(const uint32_t *record, uin
         case 5: bad = word ^ number; break;
         }
         if (bad)
-            return fail(ERROR_BAD_RECORD, number, index, word);
+            break;
     }
+    return fail(ERROR_BAD_RECORD, number, index, word);
 }
 
 /* Reads the record of a step, starts the loader on its packets, readies the rest for its commit. */
 static uint32_t prepare(const struct program *program, uint32_t number, struct step *step)
 {
-    uint32_t index, record[RECORD_WORDS];
+    uint32_t address = program->records + number * (4 * RECORD_WORDS);
+    uint32_t packets, words, commit, wait, time_out, bad;
 
-    REG_MEMORY_ADDRESS = program->records + number * (4 * RECORD_WORDS);
-    for (index = 0; index < RECORD_WORDS; index++)
-        record[index] = REG_MEMORY_DATA;
+    REG_MEMORY_ADDRESS = address;
+    packets = REG_MEMORY_DATA;
+    words = REG_MEMORY_DATA;
+    commit = REG_MEMORY_DATA;
+    wait = REG_MEMORY_DATA;
+    time_out = REG_MEMORY_DATA;
+    bad = REG_MEMORY_DATA ^ number;
+    bad |= REG_MEMORY_DATA;
+    bad |= REG_MEMORY_DATA;
     if (memory_failed())
         return fail(ERROR_MEMORY_ERROR, number, REG_MEMORY_ADDRESS, 0);
-    if ((record[0] & 3) | (record[1] >> 24) | ((record[2] | record[3]) & ~REG_NODES) |
-        (record[5] ^ number) | record[6] | record[7])
-        return bad_record(record, number);
-    REG_LOADER_ADDRESS = record[0];
-    REG_LOADER_WORDS = record[1];
-    step->commit = record[2];
-    step->time_out = record[4];
-    REG_WAIT = record[3];
-    REG_TIME_OUT = record[4];
+    if (bad | (packets & 3) | (words >> 24) | ((commit | wait) & ~REG_NODES))
+        return bad_record(address, number);
+    REG_LOADER_ADDRESS = packets;
+    REG_LOADER_WORDS = words;
+    step->commit = commit;
+    step->time_out = time_out;
+    REG_WAIT = wait;
+    REG_TIME_OUT = time_out;
     return 0;
 }
 

@@ -90,21 +90,55 @@ def test_reads_see_what_was_written(width, stall):
         holds_offer(dut.bus_read.ar), holds_offer(dut.bus_write.aw), holds_offer(dut.bus_write.w)])
 
 
-def test_words_of_one_beat_are_read_once_until_told_to_forget():
-    words, asked = {4 * k: k for k in range(64)}, []
-    dut = Bridge(256)
+@pytest.mark.parametrize(("width", "beats"), [(32, 16), (64, 16), (256, 4), (512, 2)])
+def test_a_line_is_read_once_until_it_is_cleared(width, beats):
+    words, asked = {4 * k: k for k in range(256)}, []
+    dut = Bridge(width)
+    size = beats * width // 8
 
     async def bench(ctx):
         for _ in range(2):
-            for k in range(8, 24):
-                assert (await access(ctx, dut, 4 * k))[0] == words[4 * k]
-        assert asked == [(32, 0), (64, 0)] * 2
-        words[4 * 17] = 1234
-        await pulse(ctx, dut.forget)
-        assert (await access(ctx, dut, 4 * 17))[0] == 1234
+            for address in range(size + 8, 3 * size, 4):
+                assert (await access(ctx, dut, address))[0] == words[address]
+        assert asked == [(size, beats - 1), (2 * size, beats - 1)] * 2
+        words[2 * size + 12] = 1234
+        await pulse(ctx, dut.clear)
+        assert (await access(ctx, dut, 2 * size + 12))[0] == 1234
 
     simulate(dut, bench, checks=[
-        read_memory(dut.bus_read, 256, words, rng=Random(2), asked=asked)])
+        read_memory(dut.bus_read, width, words, rng=Random(2), asked=asked)])
+
+
+def test_words_are_read_as_they_come():
+    words = {4 * k: k for k in range(64)}
+    dut = Bridge(32)
+
+    async def bench(ctx):
+        waits = [(await access(ctx, dut, 4 * k))[1] for k in range(16)]
+        assert 20 < waits[0] < 26
+        assert max(waits[1:]) <= 2
+
+    simulate(dut, bench, checks=[read_memory(dut.bus_read, 32, words, rng=Random(2), latency=20)])
+
+
+@pytest.mark.parametrize("how", ["clear", "write"])
+def test_beats_under_way_are_dropped_with_the_line(how):
+    words, asked = {4 * k: k for k in range(64)}, []
+    dut = Bridge(32)
+
+    async def bench(ctx):
+        assert (await access(ctx, dut, 0))[0] == 0
+        words[60] = 77
+        if how == "clear":
+            await pulse(ctx, dut.clear)
+        else:
+            await access(ctx, dut, 64, 5)
+        assert (await access(ctx, dut, 60))[0] == 77
+        assert asked == [(0, 15)] * 2
+
+    simulate(dut, bench, checks=[
+        read_memory(dut.bus_read, 32, words, rng=Random(2), latency=9, asked=asked),
+        write_memory(dut.bus_write, 32, words, rng=Random(3))])
 
 
 def test_writes_are_posted():

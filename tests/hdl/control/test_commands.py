@@ -6,7 +6,7 @@ from hdl.target import get_target
 from sim.streams import simulate
 
 TINY = get_target("tiny")
-PULSES = ("commit_now", "snapshot", "loader_start", "loader_clear", "memory_forget", "finish",
+PULSES = ("commit_now", "snapshot", "loader_start", "loader_clear", "finish",
           "report", "memory_read", "memory_write")
 
 
@@ -65,7 +65,7 @@ def test_writes_act_once():
     async def bench(ctx, dut, access, pulses):
         acts = {"COMMIT": [("commit_now", 1), ("snapshot", 1)], "SNAPSHOT": [("snapshot", 1)],
                 "LOADER_WORDS": [("loader_start", 1)], "CLEAR": [("loader_clear", 1)],
-                "FINISH": [("finish", 1)], "MEMORY_ADDRESS": [("memory_forget", 1)]}
+                "FINISH": [("finish", 1)]}
         acts |= {name: [("report", 1 << index)] for index, name in enumerate(REPORTS)}
         for register in CPU_REGISTERS:
             if not register.name.startswith("MEMORY_D"):
