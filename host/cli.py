@@ -15,6 +15,7 @@ from .check import check_file
 from .console import ProgressDisplay
 from .demo import Demo
 from .estimate import estimate_file
+from .profile import profile_file
 
 __all__ = ["app", "main"]
 
@@ -169,6 +170,23 @@ def _run(
     with ProgressDisplay() as progress:
         result = commands.run_file(program, inputs, output=output, backend=backend, raw=raw,
                                    trace=trace, jobs=jobs, dask=dask, progress=progress)
+    _print(result, as_json)
+
+
+@app.command("profile")
+def _profile(
+        program: Annotated[Path, typer.Argument(metavar="PROGRAM.neuflow", help="Program.")],
+        inputs: Annotated[Path, typer.Argument(
+            metavar="INPUT", help="Inputs by name (.npz) or the only input (.npy).")],
+        backend: Annotated[str, typer.Option(
+            metavar="B", help="rtl counts cycles, functional predicts them.")] = "rtl",
+        trace_events: Annotated[Path | None, typer.Option(
+            metavar="FILE.json", help="Write trace events for Perfetto or Chrome.")] = None,
+        as_json: Json = False):
+    """Tell where the cycles of a run go: by layer, tile and port, stalls by cause."""
+    with ProgressDisplay() as progress:
+        result = profile_file(program, inputs, backend=backend, trace_events=trace_events,
+                              progress=progress)
     _print(result, as_json)
 
 

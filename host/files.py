@@ -1,5 +1,6 @@
 """Files of the command: arrays in, results out, never a half-written output."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["FileError", "check_output", "read_arrays", "replacing", "write_arrays", "write_texts"]
+__all__ = ["FileError", "check_output", "read_arrays", "replacing", "write_arrays", "write_json",
+           "write_texts"]
 
 #: How a .npy file and a zip archive, which a .npz file is, begin.
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
@@ -155,6 +157,25 @@ def write_arrays(path, arrays):
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+
+
+def write_json(path, value):
+    """Write a value as JSON, all or nothing.
+
+    Parameters
+    ----------
+    path : path-like
+        File to make.
+    value : object
+        What `json` can write.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    with replacing(path) as temporary, temporary.open("w") as file:
+        json.dump(value, file)
 
 
 def write_texts(folder, texts):
