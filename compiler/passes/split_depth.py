@@ -1,10 +1,9 @@
 """Make convolutions over depth ordinary ones: each output plane is one over several planes."""
 
-import math
 from dataclasses import replace
 
-from compiler.boxes import Box, Walk, gather_boxes, transpose_box
-from compiler.graph import Conv, Conv3d, Graph, Move
+from compiler.boxes import gather_boxes, transpose_box
+from compiler.graph import Concat, Conv, Conv3d, Graph, Move, Reshape
 
 __all__ = ["split_depth"]
 
@@ -83,12 +82,14 @@ def _planes(node, shapes):
     names = [planes.conv(source, plane, group)
              for group in range(node.groups) for plane in range(depth)]
     maps, *size = shapes[names[0]]
-    area = math.prod(size)
-    boxes = tuple(
-        Box((maps, area), Walk(0, (area, 1)),
-            Walk((index // depth * maps * depth + index % depth) * area, (depth * area, 1)),
-            index).merged()
-        for index in range(len(names)))
-    planes.made.append(Move(node.name, tuple(names), node.output, node.layer, boxes=boxes,
-                            target=shapes[node.output]))
+    if len(names) == 1:
+        planes.made.append(Reshape(node.name, tuple(names), node.output, node.layer,
+                                   target=shapes[node.output]))
+        return planes.made
+    joined = planes.new("joined")
+    shapes[joined] = shapes[node.output]
+    planes.made += [
+        Concat(joined, tuple(names), joined, node.layer),
+        Move(node.name, (joined,), node.output, node.layer, target=shapes[node.output],
+             boxes=(transpose_box((node.groups, depth, maps, *size), (0, 2, 1, 3, 4)),))]
     return planes.made
