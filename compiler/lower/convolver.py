@@ -11,10 +11,14 @@ from .sparse import SparseJob
 __all__ = ["convolver_circuit", "convolver_report"]
 
 
-def _relation(position, padding):
-    if position == padding:
-        return RELATIONS.index("equal")
-    return RELATIONS.index("less" if position < padding else "greater")
+def _relations(axis, length):
+    """Return the relation of each tap along an axis of frames of ``length`` samples."""
+    equal, less, greater = (RELATIONS.index(name) for name in ("equal", "less", "greater"))
+    if not axis.pad and axis.count + axis.taps - 1 <= length:
+        # No tap of an output that is stored lies beyond the frame: nothing to mask, or to send.
+        return [equal] * axis.taps
+    return [equal if tap == axis.pad else less if tap < axis.pad else greater
+            for tap in range(axis.taps)]
 
 
 def _mac_values(job, target):
@@ -22,14 +26,15 @@ def _mac_values(job, target):
     frames = job.frames
     rows, columns = frames.kernel
     bus, column, row = ([0] * target.macs for _ in range(3))
+    by_row = _relations(frames.y, frames.height)
+    by_column = _relations(frames.x, frames.width)
     for lane in range(job.assignment.lanes):
         first = target.kernel_rows * (lane % job.input_streams)
         for tap in range(rows * columns):
             r, c = divmod(tap, columns)
             mac = lane * job.lane_length + tap
             bus[mac] = first + rows - 1 - r
-            column[mac] = _relation(c, frames.x.pad)
-            row[mac] = _relation(r, frames.y.pad)
+            column[mac], row[mac] = by_column[c], by_row[r]
     return {"bus": bus, "column": column, "row": row}
 
 
