@@ -213,13 +213,14 @@ def _targets(as_json: Json = False):
 def _demo(
         digits: Annotated[int, typer.Option(
             metavar="N", help="Test digits to classify on the RTL.")] = 20,
-        trace: Annotated[Path, typer.Option(
-            metavar="FILE", help="Wave file of one digit (.fst or .vcd).")] =
-        Path("build/demo/lenet5.fst"),
+        target: Target = "tiny",
+        trace: Annotated[Path | None, typer.Option(
+            metavar="FILE", help="Wave file of one digit, .fst or .vcd (default: "
+            "build/demo/lenet5.fst for tiny, none for larger machines).")] = None,
         as_json: Json = False):
     """Classify digits with LeNet-5 on the simulated hardware and compare every bit."""
     with ProgressDisplay() as progress:
-        result = Demo(digits, trace, progress, quiet=as_json).run()
+        result = Demo(digits, trace, progress, target, quiet=as_json).run()
     if as_json:
         typer.echo(json.dumps(result.data, indent=2))
     if not result.agrees:

@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from hdl.target import get_target
-
 from . import files, render
-from .commands import TRACE_SUFFIXES, UsageError
+from .commands import TRACE_SUFFIXES, UsageError, named_target
 from .compare import first_difference
 from .device import open_device
 from .utilisation import layer_use, total_use, use_table
 
 __all__ = ["Demo", "DemoResult", "Digit"]
 
-TARGET = "tiny"
+#: The machine whose simulation is built and runs in a minute, with waves too, and their file.
+SMALL, WAVES = "tiny", Path("build/demo/lenet5.fst")
 
 
 @dataclass(frozen=True)
@@ -63,22 +62,24 @@ class Demo:
     ----------
     digits : int
         Test digits to classify on the RTL.
-    trace : path-like
-        Wave file to write of the first digit.
+    trace : path-like or None
+        Wave file to write of the first digit; without one `WAVES` for `SMALL`, none for others.
     progress : host.console.ProgressDisplay
         Shows long work.
+    target : str
+        Name of the machine.
     quiet : bool
         Print nothing.
 
     Raises
     ------
     UsageError
-        If there are not so many test digits.
+        If there is no such target, or there are not so many test digits.
     FileError
         If the wave file cannot be written.
     """
 
-    def __init__(self, digits, trace, progress, quiet=False):
+    def __init__(self, digits, trace, progress, target=SMALL, quiet=False):
         from examples.lenet5 import data, evaluate
 
         self.model, self.evaluate = evaluate.MODEL, evaluate.classify
@@ -87,10 +88,13 @@ class Demo:
         if not 1 <= digits <= len(self.labels):
             raise UsageError(f"--digits must be 1 to {len(self.labels)}, the digits of the test "
                              f"split, not {digits}")
-        files.check_output(trace, TRACE_SUFFIXES, make_folder=True)
-        self.count, self.trace = digits, Path(trace)
-        self.progress, self.quiet = progress, quiet
-        self.target = get_target(TARGET)
+        self.target = named_target(target)
+        if trace is None and target == SMALL:
+            trace = WAVES
+        self.trace = trace and Path(trace)
+        if self.trace:
+            files.check_output(self.trace, TRACE_SUFFIXES, make_folder=True)
+        self.count, self.progress, self.quiet = digits, progress, quiet
         self.done = 0
 
     def run(self):
@@ -110,18 +114,19 @@ class Demo:
         program = self._compile()
         expected, accuracy = self._measure_accuracy(program)
         digits, layers, total = self._classify(program, expected)
-        traced = self._write_trace(program)
+        traced = self._write_trace(program) if self.trace else None
         agrees = self._say_agreement(digits, traced, expected)
         self._say(f"\nAccuracy on all {len(self.labels)} test digits: "
                   f"float {accuracy['float']:.2%}, 16 bits {accuracy['fixed']:.2%}")
         self._say_speed(digits, layers, total)
-        self._say(f"Waves of the first digit: {self.trace}")
+        if self.trace:
+            self._say(f"Waves of the first digit: {self.trace}")
         return DemoResult({
-            "target": TARGET, "agrees": agrees, "accuracy": accuracy,
+            "target": self.target.name, "agrees": agrees, "accuracy": accuracy,
             "digits": [vars(digit) for digit in digits],
             "layers": [use.data for use in layers], "total": total.data,
             "milliseconds": 1e3 * total.cycles / self.target.clock_hz,
-            "trace_file": str(self.trace), "seconds": time.monotonic() - started,
+            "trace_file": self.trace and str(self.trace), "seconds": time.monotonic() - started,
         }, agrees)
 
     def _say(self, *parts):
@@ -133,10 +138,11 @@ class Demo:
     def _compile(self):
         from compiler.compile import compile_model
 
-        program = compile_model(self.model, TARGET, self.calibration(), self.progress)
         target = self.target
-        self._say(f"LeNet-5 on {TARGET}: {target.rows}x{target.columns} tiles, "
-                  f"{len(target.convolvers) * target.macs} MACs in the convolver, "
+        program = compile_model(self.model, target, self.calibration(), self.progress)
+        some = len(target.convolvers)
+        self._say(f"LeNet-5 on {target.name}: {target.rows}x{target.columns} tiles, "
+                  f"{some * target.macs} MACs in {some} convolver{'s' * (some > 1)}, "
                   f"{render.units(target.clock_hz, 'Hz')}",
                   f"Program: {len(program.manifest['steps'])} steps, {len(program.image):,} bytes, "
                   f"{program.predicted_cycles:,} cycles predicted\n")
@@ -201,7 +207,8 @@ class Demo:
     def _say_agreement(self, digits, traced, expected):
         """Say whether all bits agree; return it."""
         different = [digit for digit in digits if digit.difference]
-        again = first_difference({name: array[:1] for name, array in expected.items()}, traced)
+        again = traced and first_difference(
+            {name: array[:1] for name, array in expected.items()}, traced)
         for digit in different:
             self._say(f"Digit {digit.index}: {digit.difference}")
         if again:

@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from examples.lenet5 import data
+from hdl.target import get_target
 from host import cli, demo
 from host.device import ReferenceDevice, open_device
 from host.driver import StepRecord
@@ -30,8 +31,9 @@ class Rtl(ReferenceDevice):
         return {"cycles": 50_000 + self.runs}
 
     def steps(self):
+        counters = {f"convolver{tile}_active": 5000 for tile in self.target.convolvers}
         return [StepRecord(number, step["name"], step["layer"], step["predicted_cycles"], 0,
-                           10_000, {"convolver0_active": 5000})
+                           10_000, counters)
                 for number, step in enumerate(self.program.manifest["steps"])]
 
 
@@ -46,7 +48,7 @@ def run(tmp_path, monkeypatch):
             return open_device(program, backend, progress=progress)
         if trace:
             trace.write_text("waves")
-        device = Rtl(demo.get_target(program.target), progress, None if trace else
+        device = Rtl(get_target(program.target), progress, None if trace else
                      wrong and wrong.pop())
         device.load(program)
         return device
@@ -88,6 +90,17 @@ def test_the_demo_tells_programs(run):
     assert told["layers"][0]["utilisation"] > 0
 
 
+def test_the_demo_runs_on_a_larger_machine_without_waves(run, tmp_path):
+    result = run("--digits", "1", "--target", "virtex6-lx240t")
+    assert result.exit_code == 0, result.output
+    for text in ("LeNet-5 on virtex6-lx240t: 5x4 tiles, 600 MACs in 6 convolvers, 200 MHz",
+                 "1 of 1 digits named correctly", "50,001 cycles a digit: 0.250 ms at 200 MHz"):
+        assert text in result.stdout
+    assert "Waves" not in result.stdout and list(tmp_path.iterdir()) == []
+    told = json.loads(run("--digits", "1", "--target", "virtex6-lx240t", "--json").stdout)
+    assert (told["target"], told["trace_file"]) == ("virtex6-lx240t", None)
+
+
 def test_the_demo_fails_on_one_wrong_bit(run):
     result = run("--digits", "3", wrong_run=1)
     assert result.exit_code == 1
@@ -101,6 +114,7 @@ def test_the_demo_fails_on_one_wrong_bit(run):
 def test_the_demo_refuses_what_it_cannot_do(run, tmp_path):
     for arguments, says in ((("--digits", "398"), "--digits must be 1 to 397, "),
                             (("--trace", "new/waves.txt"), "must end in .fst or .vcd"),
+                            (("--target", "big"), "unknown target 'big'"),
                             (("--digits", "0"), "not 0")):
         result = run(*arguments)
         assert result.exit_code == 2
