@@ -241,6 +241,8 @@ def _patterns(index):
     for period in range(2, min(len(index) // 2, _LONGEST_PERIOD) + 1):
         if len(best) == 1:
             break
+        if np.ptp(index[period:2 * period] - index[:period]):
+            continue
         times = len(index) // period
         whole = index[:times * period].reshape(times, period)
         steps = np.diff(whole, axis=0)

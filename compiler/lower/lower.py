@@ -176,12 +176,12 @@ class _Lowering:
                            sum(job.macs for job in batch.jobs), reports)
 
     def _streams(self, stage, layout):
-        make, reads = _MAKERS[type(stage.head)], stage.head.inputs
+        make, reads, source = _MAKERS[type(stage.head)], stage.head.inputs, self.graph
         addresses = tuple(self.address(name, layout) for name in (*reads, stage.output))
         if isinstance(stage.head, (Concat, Move)):
-            copied = {box.source for box in self.sharing.copies[stage.head.output]}
-            reads = tuple(name for source, name in enumerate(reads) if source in copied)
-        for batch in make(stage, self.graph, self.target, addresses):
+            source = self.sharing.copies[stage.head.output]
+            reads = tuple(reads[number] for number in sorted({box.source for box in source}))
+        for batch in make(stage, source, self.target, addresses):
             circuit = Circuit()
             for stream in batch:
                 circuit.join(stream.circuit)

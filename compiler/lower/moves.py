@@ -9,7 +9,6 @@ from .circuit import Circuit
 from .nests import Channel, Nest, channel_loops, deal
 from .posts import chain
 from .predict import read_traffic
-from .sharing import share_memory
 from .streaming import Stream, set_read, set_write
 
 __all__ = ["move_streams"]
@@ -18,15 +17,15 @@ __all__ = ["move_streams"]
 READ_BURST, WRITE_BURST = 1.29, 1.64
 
 
-def move_streams(stage, graph, target, addresses):
-    """Return batches of streams that copy the pieces of a Move or Concat which stand elsewhere.
+def move_streams(stage, boxes, target, addresses):
+    """Return batches of streams that copy pieces of a Move or Concat.
 
     Parameters
     ----------
     stage : Stage
         Move or Concat, and a Lookup behind it if nothing of it stands in place.
-    graph : FixedGraph
-        The network.
+    boxes : list of Box
+        The pieces that do not stand in place.
     target : Target
         The machine.
     addresses : tuple of int
@@ -34,7 +33,7 @@ def move_streams(stage, graph, target, addresses):
     """
     *sources, result = addresses
     nests = []
-    for box in share_memory(graph).copies[stage.head.output]:
+    for box in boxes:
         nest = Nest(box.counts, (
             Channel(sources[box.source] + box.read.start, box.read.strides),
             Channel(result + box.write.start, box.write.strides)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from compiler.boxes import Box, Walk
 from compiler.graph import Elementwise, Graph, Move, Reduce, Reshape
+from compiler.passes.drop_dead import drop_dead
 
 __all__ = ["merge_moves"]
 
@@ -14,9 +15,18 @@ def merge_moves(graph: Graph) -> Graph:
 
     Moves take the loops of a move before them over, unless they are views and not its only reader;
     so do reductions, and operators that read every sample once, if nothing else reads it. A move
-    that leaves all samples in order is a Reshape. What nothing reads any more stays for
-    `drop_dead`. Idempotent.
+    that leaves all samples in order is a Reshape, and what nothing reads any more is dropped.
+    Idempotent.
     """
+    while True:
+        merged = drop_dead(_merged_once(graph))
+        if [node.inputs for node in merged.nodes] == [node.inputs for node in graph.nodes]:
+            return merged
+        # What lost a reader may be read through by the last one now.
+        graph = merged
+
+
+def _merged_once(graph):
     made, nodes = {}, []
     for node in graph.nodes:
         node = _through(graph, node, made)
