@@ -281,7 +281,10 @@ def _align(points, node):
         align = {"mul": _align_product, "div": _align_quotient}.get(node.operation, _align_sum)
         return align(points, node, *node.inputs, node.output)
     if isinstance(node, Activation) and not _keeps_point(node):
-        return points.lower(node.output, points[node.inputs[0]] + FINER, node)
+        finer = FINER
+        if node.function == "linear" and node.parameters[0]:
+            finer -= math.ceil(math.log2(abs(node.parameters[0])))
+        return points.lower(node.output, points[node.inputs[0]] + finer, node)
     if isinstance(node, Reduce) and node.kind == "sum":
         source, output = node.inputs[0], node.output
         finest, coarsest = factor_exponents(node.scale)

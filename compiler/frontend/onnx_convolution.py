@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from compiler.graph import Conv
+from compiler.graph import Conv, Conv3d, ConvTranspose
 
 from .onnx_operator import Operator
 from .onnx_windows import spatial, windows_of
@@ -33,18 +33,20 @@ def _conv(layer):
     dilation = layer.sizes("dilations", (1,) * len(size))
     window = tuple((taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True))
     windows = windows_of(layer, size, window, stride)
-    depth = (windows.size[0], windows.outputs[0]) if len(size) == 3 else (1, 1)
-    _check_size(layer, maps * per_group * math.prod(window[-2:]) * math.prod(depth) * samples)
-    weights = _spread(weights, dilation)
+    _check_size(layer, maps * per_group * math.prod(window) * samples)
+    weights = np.tile(_spread(weights, dilation), (samples,) + (1,) * (1 + len(size)))
+    bias, shape = np.tile(bias, samples), (samples, maps, *windows.outputs)
+    if len(size) == 3:
+        view = layer.view((samples * channels * size[0], *size[1:]))
+        layer.emit(Conv3d, shape, [view],
+                   (samples * maps * windows.outputs[0], *windows.outputs[1:]), weights=weights,
+                   bias=bias, depth=size[0], stride=stride,
+                   padding=(*windows.before, *windows.after), groups=groups * samples)
+        return
     if len(size) == 1:
         weights = weights[:, :, None]
-    elif len(size) == 3:
-        weights, bias = _over_depth(weights, bias, windows, groups)
-    sides = (1, *size)[-2:]
-    layer.emit(Conv, (samples, maps, *windows.outputs),
-               [layer.view((samples * channels * depth[0], *sides))],
-               (samples * len(bias), *(1, *windows.outputs)[-2:]),
-               weights=np.tile(weights, (samples, 1, 1, 1)), bias=np.tile(bias, samples),
+    layer.emit(Conv, shape, [layer.view((samples * channels, *(1, *size)[-2:]))],
+               (samples * maps, *(1, *windows.outputs)[-2:]), weights=weights, bias=bias,
                stride=(1, *stride)[-2:], padding=windows.padding, groups=groups * samples)
 
 
@@ -63,25 +65,88 @@ def _spread(weights, dilation):
     return spread
 
 
-def _over_depth(weights, bias, windows, groups):
-    """Return the 2-D kernels and biases of a 3-D convolution.
+def _conv_transpose(layer):
+    samples, channels, *size = spatial(layer, "transposed convolution")
+    rank = len(size)
+    weights = layer.constant(1, "weights", rank=2 + rank)
+    inputs, per_group, *kernel = weights.shape
+    groups = layer.attribute("group", 1)
+    if groups < 1 or inputs % groups or channels != inputs:
+        raise layer.malformed(
+            f"weights {layer.inputs[1]!r} of shape {list(weights.shape)} do not fit {channels} "
+            f"input maps in {groups} groups")
+    stated = layer.sizes("kernel_shape", kernel)
+    if stated != tuple(kernel):
+        raise layer.malformed(f"attribute kernel_shape is {list(stated)}, the weights are "
+                              f"{'x'.join(map(str, kernel))}")
+    maps = per_group * groups
+    bias = layer.constant(2, "bias", shape=(maps,), default=np.zeros(maps))
+    weights = _spread(weights, layer.sizes("dilations", (1,) * rank))
+    stride, before, after, extra = _transposed_windows(layer, size, weights.shape[2:])
+    made = tuple((length - 1) * step + taps + more - first - last
+                 for length, step, taps, more, first, last in zip(
+                     size, stride, weights.shape[2:], extra, before, after, strict=True))
+    if rank == 3:
+        planes = (size[0], made[0])
+        _check_size(layer, samples * weights.size * math.prod(planes))
+        weights = _over_depth(weights, groups, planes, stride[0], before[0])
+        bias = np.repeat(bias, made[0])
+    else:
+        planes = (1, 1)
+        weights = weights.reshape(*weights.shape[:2], *(1, *weights.shape[2:])[-2:])
+    _check_size(layer, samples * weights.size)
+    layer.emit(ConvTranspose, (samples, maps, *made),
+               [layer.view((samples * channels * planes[0], *(1, *size)[-2:]))],
+               (samples * maps * planes[1], *(1, *made)[-2:]),
+               weights=np.tile(weights, (samples, 1, 1, 1)), bias=np.tile(bias, samples),
+               stride=(1, *stride)[-2:], extra=(0, *extra)[-2:], groups=groups * samples,
+               padding=(*(0, *before)[-2:], *(0, *after)[-2:]))
 
-    Every depth of a volume is a map: (channels, depths, rows, columns) is as many maps as the
-    product of the first two, and the depths beyond a kernel's get kernels of zeros.
-    """
-    maps, per_group, taps, *kernel = weights.shape
-    depths, outputs = windows.size[0], windows.outputs[0]
-    flat = np.zeros((maps, outputs, per_group, depths, *kernel))
-    for output in range(outputs):
-        first = output * windows.stride[0] - windows.before[0]
-        low, high = max(first, 0), min(first + taps, depths)
-        flat[:, output, :, low:high] = weights[:, :, low - first:high - first]
-    return (flat.reshape(maps * outputs, per_group * depths, *kernel),
-            np.repeat(bias, outputs))
+
+def _transposed_windows(layer, size, kernel):
+    """Return stride, what is cut off before and after, and what is added, for each dimension."""
+    rank = len(size)
+    stride = layer.sizes("strides", (1,) * rank)
+    extra = layer.sizes("output_padding", (0,) * rank, least=0)
+    pads = layer.sizes("pads", (0,) * 2 * rank, least=0)
+    mode = layer.attribute("auto_pad", "NOTSET") or "NOTSET"
+    if mode not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise layer.fault(f"attribute auto_pad is {mode!r}; supported are NOTSET, VALID, "
+                          "SAME_UPPER, SAME_LOWER")
+    wanted = layer.attribute("output_shape", [])[-rank:]
+    if not wanted and not mode.startswith("SAME"):
+        before, after = ((0,) * rank,) * 2 if mode == "VALID" else (pads[:rank], pads[rank:])
+        return stride, before, after, extra
+    wanted = wanted or [length * step for length, step in zip(size, stride, strict=True)]
+    if len(wanted) != rank or min(wanted) < 1:
+        raise layer.malformed(f"attribute output_shape is {wanted}; it must have {rank} positive "
+                              "values")
+    cut = [step * (length - 1) + more + taps - want for step, length, more, taps, want in zip(
+        stride, size, extra, kernel, wanted, strict=True)]
+    # Where too little is made, the rest is added at the end.
+    extra = tuple(more - min(total, 0) for more, total in zip(extra, cut, strict=True))
+    small = tuple(max(total, 0) // 2 for total in cut)
+    large = tuple(max(total, 0) - half for total, half in zip(cut, small, strict=True))
+    return (stride, small, large, extra) if mode == "SAME_UPPER" else (stride, large, small, extra)
+
+
+def _over_depth(weights, groups, planes, stride, before):
+    """Return the kernels from every plane of the input to every plane of the output."""
+    inputs, maps, taps, *kernel = weights.shape
+    flat = np.zeros((inputs, planes[0], maps, planes[1], *kernel))
+    for plane in range(planes[0]):
+        first = plane * stride - before
+        low, high = max(first, 0), min(first + taps, planes[1])
+        if low < high:
+            flat[:, plane, :, low:high] = weights[:, :, low - first:high - first]
+    return flat.reshape(inputs * planes[0], maps * planes[1], *kernel)
 
 
 #: Convolutions.
 CONVOLUTION = {
     "Conv": Operator(_conv, ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"),
                      constants=(1, 2)),
+    "ConvTranspose": Operator(
+        _conv_transpose, ("auto_pad", "dilations", "group", "kernel_shape", "output_padding",
+                          "output_shape", "pads", "strides"), constants=(1, 2)),
 }

@@ -65,7 +65,7 @@ def _prelu(layer):
     shape, maps = layer.shape(), layer.maps()
     slope = layer.constant(1, "slopes")
     try:
-        full = np.broadcast_to(slope, shape)
+        np.broadcast_to(slope, shape)
     except ValueError:
         raise layer.malformed(f"slopes {layer.inputs[1]!r} of shape {list(slope.shape)} do not "
                               f"broadcast to {list(shape)}") from None
@@ -73,13 +73,8 @@ def _prelu(layer):
         layer.emit(Activation, shape, None, maps, function="leaky_relu",
                    parameters=(float(slope.reshape(())),))
         return
-    full = full.reshape(maps)
-    if not (full == full[:, :1, :1]).all():
-        raise layer.fault(f"slopes of shape {list(slope.shape)} for a tensor of shape "
-                          f"{list(shape)}; supported is one value, or one a map")
-    slope = full[:, 0, 0].copy()
     steps, name = Steps(layer), layer.inputs[0]
-    below = steps.affine(steps.limit(name, "min", 0), slope, np.zeros(len(slope)))
+    below = steps.with_constant("mul", steps.limit(name, "min", 0), slope)
     layer.result(steps.join("add", steps.function(name, "relu"), below), shape)
 
 

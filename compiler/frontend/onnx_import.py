@@ -21,10 +21,6 @@ from .onnx_ops import OPERATORS
 __all__ = ["import_onnx"]
 
 _HINTS = {
-    "Softmax": "end the network before it and compute it on the host; it does not change which "
-               "class is largest",
-    "LogSoftmax": "end the network before it and compute it on the host; it does not change which "
-                  "class is largest",
     "QuantizeLinear": "give the float model; NeuFlow quantises it from calibration data",
     "DequantizeLinear": "give the float model; NeuFlow quantises it from calibration data",
 }

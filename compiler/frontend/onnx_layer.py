@@ -104,6 +104,17 @@ class Layer:
         """Return whether an input is given."""
         return index < len(self.inputs) and bool(self.inputs[index])
 
+    def axis(self, shape, default):
+        """Return the attribute axis as an index of a shape."""
+        axis = self.attribute("axis", default)
+        if not -len(shape) <= axis < len(shape):
+            raise self.malformed(f"attribute axis is {axis}, the input has {len(shape)} dimensions")
+        return axis % len(shape)
+
+    def wants(self, output):
+        """Return whether an output is given a name that a node reads or the user gets."""
+        return output < len(self.outputs) and self.outputs[output] in self.importer.used
+
     def is_constant(self, index):
         """Return whether an input is a constant."""
         return self.has(index) and self.inputs[index] in self.importer.constants
@@ -185,11 +196,16 @@ class Layer:
 
     def integers(self, index, what):
         """Return a constant input of integers as a list."""
-        self.constant(index, what, rank=1)
+        return [int(value) for value in self.whole_numbers(index, what, rank=1)]
+
+    def whole_numbers(self, index, what, rank=None):
+        """Return a constant input of integers as an array."""
+        if not self.is_constant(index) or self.importer.constants[self.inputs[index]].size:
+            self.constant(index, what, rank=rank)
         values = self.importer.constants[self.inputs[index]]
         if values.dtype.kind not in "iu":
             raise self.malformed(f"{what} are not integers")
-        return [int(value) for value in values]
+        return values.astype(np.int64)
 
     def emit(self, node_class, shape, inputs=None, maps=None, /, *, output=0, **fields):
         """Add a node of the float graph that makes an output with an ONNX shape.

@@ -3,16 +3,18 @@
 from .onnx_convolution import CONVOLUTION
 from .onnx_elementwise import ELEMENTWISE
 from .onnx_functions import FUNCTIONS
-from .onnx_maps import MAPS
 from .onnx_matrix import MATRIX
+from .onnx_moves import MOVES
 from .onnx_normalisation import NORMALISATION
 from .onnx_pooling import POOLING
+from .onnx_reduction import REDUCTION
+from .onnx_resize import RESIZE
 from .onnx_shapes import SHAPES
 
 __all__ = ["OPERATORS"]
 
 #: `Operator` by name.
 OPERATORS = dict(sorted({
-    **CONVOLUTION, **ELEMENTWISE, **FUNCTIONS, **MAPS, **MATRIX, **NORMALISATION, **POOLING,
-    **SHAPES,
+    **CONVOLUTION, **ELEMENTWISE, **FUNCTIONS, **MATRIX, **MOVES, **NORMALISATION, **POOLING,
+    **REDUCTION, **RESIZE, **SHAPES,
 }.items()))
