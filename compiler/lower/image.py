@@ -17,6 +17,10 @@ HEADER_BYTES, RECORD_BYTES = 64, 32
 SPARE_CYCLES = 100_000
 
 
+#: Longest time-out: what the record holds.
+MOST_CYCLES = (1 << 32) - 1
+
+
 @dataclass(frozen=True)
 class Layout:
     """Byte addresses of the parts of a program."""
@@ -93,7 +97,7 @@ def encode_program(steps, target, layout, words):
     Raises
     ------
     CompileError
-        If a register cannot hold its value.
+        If a register cannot hold its value, or a step takes too long.
     """
     shadow, packets, records, loads = Shadow(target), b"", b"", []
     for number, step in enumerate(steps):
@@ -101,10 +105,13 @@ def encode_program(steps, target, layout, words):
             encoded = shadow.encode(step.circuit)
         except ValueError as reason:
             raise CompileError(f"{step.layer}: the layer exceeds the machine: {reason}") from reason
+        if step.cycles > MOST_CYCLES:
+            raise CompileError(f"{step.layer}: a step of {step.cycles:,} cycles exceeds the "
+                               f"{MOST_CYCLES:,} that control can wait for; cut the layer in two")
         commit, wait = _node_masks(target, step.circuit)
         size = sum(len(packet) for packet in encoded)
         records += struct.pack("<8I", layout.packets + len(packets), size // 4, commit, wait,
-                               8 * step.cycles + SPARE_CYCLES, number, 0, 0)
+                               min(8 * step.cycles + SPARE_CYCLES, MOST_CYCLES), number, 0, 0)
         packets += b"".join(encoded)
         loads.append(load_cycles(len(encoded), size // 4 - FRAME_WORDS * len(encoded)))
     low, high = target.fingerprint & 0xFFFFFFFF, target.fingerprint >> 32

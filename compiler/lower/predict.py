@@ -34,6 +34,9 @@ BURST_CYCLES, SAMPLE_CYCLES = 1.27, 1.03
 #: Table entries of a read channel whose addresses are looked at one by one.
 _LOOKED_AT = 4
 
+#: Samples of a base that are looked at.
+_MOST_OFFSETS = 1 << 22
+
 
 @dataclass(frozen=True)
 class Traffic:
@@ -123,13 +126,16 @@ def read_traffic(registers, table, written, target):
     target : Target
         The machine.
     """
-    offsets = np.zeros(1, np.int64)
+    offsets, share = np.zeros(1, np.int64), 1.0
     for count, stride in zip(registers["count"], registers["stride"], strict=True):
-        offsets = (np.arange(count)[:, None] * stride + offsets).ravel()
+        # Outer loops go on as they begin.
+        taken = min(count, max(1, _MOST_OFFSETS // offsets.size))
+        offsets = (np.arange(taken)[:, None] * stride + offsets).ravel()
+        share *= count / taken
     looked = table[:_LOOKED_AT]
     beats = (np.array(looked)[:, None] + offsets).ravel() // (target.data_width // 16)
     steps = np.diff(beats)
-    share = len(table) / len(looked)
+    share *= len(table) / len(looked)
     return Traffic(int(share * (1 + np.count_nonzero(steps))),
                    int(share * (1 + np.count_nonzero((steps != 0) & (steps != 1)))), written)
 

@@ -5,14 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from compiler.boxes import Box, Walk
 from compiler.compile import compile_model
 from compiler.errors import CompileError
+from compiler.fixed import FixedGraph, Move, Pool, Tensor
 from compiler.lower import lower
-from hdl.target import get_target
+from hdl.target import Memory, get_target
 from host.compare import first_difference
 from host.device import open_device
+from sim.functional.machine import channels_reach, prepare
 from tests.compiler.models import model, node
-from tests.random_layers import one_convolution
+from tests.random_layers import one_convolution, random_layer
+from tests.run_functional import run_lowered
 
 TINY, LARGE = "tiny", "virtex6-lx240t"
 
@@ -160,6 +164,43 @@ def test_what_fits_no_way_is_refused_with_layer_number_and_limit(what):
         compile_model(proto, target, {"x": np.zeros((1, 1))} if "dim" in what or "samples" in what
                       else calibration(proto))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("target, rows", [(TINY, 300), (LARGE, 1100)])
+def test_addresses_that_fall(target, rows):
+    """Rows backwards, every second sample backwards: negative strides, more rows than a table."""
+    shapes = {"x": (2, rows, 5), "y": (2, rows, 3)}
+    reads = Walk(5 * rows - 1, (5 * rows, -5, -2))
+    move = Move("move", ("x",), "y", "layer", (Box(shapes["y"], reads, Walk(0, (3 * rows, 3, 1))),))
+    graph = FixedGraph((move,), {name: Tensor(name, shape, 8) for name, shape in shapes.items()},
+                       ("x",), ("y",))
+    x = np.random.default_rng(1).integers(-(1 << 15), 1 << 15, shapes["x"]).astype(np.int16)
+    lowered = lower(graph, get_target(target))
+    got = run_lowered(lowered, graph, {"x": x}, get_target(target))["y"]
+    assert np.array_equal(got, x[:, ::-1, ::-2])
+
+
+def test_a_step_longer_than_control_can_wait():
+    pool = Pool("pool", ("x",), "y", "layer", "max", (255, 255), (1, 1))
+    tensors = {"x": Tensor("x", (1, 1000, 1000), 8), "y": Tensor("y", (1, 746, 746), 8)}
+    with pytest.raises(CompileError, match=r"^layer: a step of [\d,]{14} cycles exceeds the "
+                                           r"4,294,967,295 that control can wait for; cut "):
+        lower(FixedGraph((pool,), tensors, ("x",), ("y",)), get_target(TINY))
+
+
+def test_addresses_up_to_the_end_of_the_largest_memory():
+    """Not run: 1.8 GB in, 1.8 GB out. Every register holds its value, or lowering would fail."""
+    whole = replace(get_target(TINY), memory=Memory(size=1 << 32, peak=1_600_000_000))
+    graph = random_layer(1, shape="lookup").graph
+    tensors = {name: replace(tensor, shape=(3, 30000, 10000))
+               for name, tensor in graph.tensors.items()}
+    lowered = lower(replace(graph, tensors=tensors), whole)
+    read, written = (lowered.tensors[names[0]] for names in (graph.inputs, graph.outputs))
+    assert abs(read - written) == 1_800_000_000
+    ends = [channels_reach(whole, prepare(lowered.image, 0, whole)), max(read, written) // 2]
+    assert ends[0] - ends[1] == 900_000_000
+    with pytest.raises(ValueError, match="must fit a 32-bit address"):
+        Memory(size=1 << 33, peak=1)
 
 
 def test_tensors_beyond_the_large_memory():
