@@ -5,6 +5,7 @@ import math
 
 from hdl.target import Target, get_target
 
+from .certify import certificates
 from .errors import CompileError
 from .frontend.onnx_import import import_onnx
 from .frontend.torch_export import export_torch, is_onnx
@@ -168,6 +169,8 @@ def _manifest(graph, summary, target, lowered):
                     for tensor in lowered.graph.tensors.values()],
         "steps": lowered.steps,
         "log": lowered.log,
+        "certificates": certificates(graph, lowered, {
+            entry.name: entry.reach for entry in summary.tensors}),
         "quantisation": {
             "method": summary.method,
             "tensors": [{"name": entry.name, "layer": entry.layer, "fraction": entry.fraction,

@@ -16,6 +16,7 @@ from .console import ProgressDisplay
 from .demo import Demo
 from .estimate import estimate_file
 from .profile import profile_file
+from .verify import verify_file
 
 __all__ = ["app", "main"]
 
@@ -188,6 +189,18 @@ def _profile(
         result = profile_file(program, inputs, backend=backend, trace_events=trace_events,
                               progress=progress)
     _print(result, as_json)
+
+
+@app.command("verify")
+def _verify(
+        program: Annotated[Path, typer.Argument(metavar="PROGRAM.neuflow", help="Program.")],
+        as_json: Json = False):
+    """Prove anew, from a program's file alone, that nothing overflows, overlaps or deadlocks."""
+    with ProgressDisplay() as progress:
+        result = verify_file(program, progress)
+    _print(result, as_json)
+    if not result.agrees:
+        raise typer.Exit(1)
 
 
 @app.command("verilog")

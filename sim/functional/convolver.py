@@ -13,7 +13,7 @@ from hdl.registers import PARAMETER_SLOTS, RELATIONS
 from .arithmetic import requantise
 from .errors import FunctionalError
 
-__all__ = ["convolve"]
+__all__ = ["convolve", "used_samples", "weight_stream"]
 
 #: Cycles from the last MAC of a lane to the accumulator that the head may read again.
 SUM_LATENCY = 12
@@ -139,6 +139,33 @@ def _weights(shape, stream):
     return bias, shift, weights
 
 
+def weight_stream(registers, target, stream):
+    """Take a weight stream apart.
+
+    Parameters
+    ----------
+    registers : dict
+        Of the convolver.
+    target : Target
+        The machine.
+    stream : array of int16
+        The samples.
+
+    Returns
+    -------
+    bias, shift : array of int
+        (passes, groups, lanes).
+    weights : array of int16
+        (passes, entries, groups, lanes, MACs of a lane).
+
+    Raises
+    ------
+    FunctionalError
+        If the stream is not as long as the registers say, or they break the contract.
+    """
+    return _weights(_shape(registers, target), stream)
+
+
 def _mask(relation, own, mark):
     """Whether a flag is set: which of mark and own start came last decides."""
     name = RELATIONS[relation]
@@ -181,6 +208,38 @@ def _indices(key, outputs, shape, delay):
     if (used & ((sample < 0) | (sample >= shape.frame))).any():
         return None
     return np.where(used, sample, shape.frame)
+
+
+def used_samples(registers, macs, target, active, stream):
+    """Return which samples of a frame the weights meet, for outputs that are drained.
+
+    Parameters
+    ----------
+    registers, macs : dict
+        Of the convolver and mac units.
+    target : Target
+        The machine.
+    active : array of bool
+        Sets of MACs whose weights are not 0: (sets, MACs of all lanes).
+    stream : int
+        0 for A, 1 for B.
+
+    Returns
+    -------
+    array of bool
+        (sets, rows, columns).
+
+    Raises
+    ------
+    FunctionalError
+        If the registers break the contract.
+    """
+    shape, drained = _shape(registers, target), _drain_order(registers)
+    used = np.zeros((len(active), shape.frame + 1), bool)
+    for mac, (key, index) in enumerate(_taps(registers, macs, shape, target)):
+        if key[0] == stream and index is not None:
+            used[np.ix_(active[:, mac], index[drained])] = True
+    return used[:, :-1].reshape(-1, shape.height, shape.width)
 
 
 def _gather(taps, shape, weights):
@@ -265,13 +324,18 @@ def _product(rows, frames, index):
     return total
 
 
-def _drain(registers, shape, stream, sums, shift):
-    """Return the samples of one drain stream, or None if it is off."""
-    first = int(registers["drain_first"][stream])
+def _drain_order(registers):
+    """Return the words of a group's outputs in the order in which they are drained."""
     offsets = np.zeros(1, np.int64)
     for count, stride in zip(registers["drain_count"].tolist(),
                              registers["drain_stride"].tolist(), strict=True):
         offsets = (np.arange(count)[:, None] * stride + offsets).ravel()
+    return offsets
+
+
+def _drain(registers, shape, stream, sums, shift):
+    """Return the samples of one drain stream, or None if it is off."""
+    first, offsets = int(registers["drain_first"][stream]), _drain_order(registers)
     parts = []
     for name, chosen in (("drain_lanes", sums[:-1]), ("drain_last_lanes", sums[-1:])):
         lanes = int(registers[name][stream])

@@ -4,7 +4,8 @@ import numpy as np
 
 from .errors import FunctionalError
 
-__all__ = ["read_samples", "weight_samples", "write_addresses", "write_samples"]
+__all__ = ["read_addresses", "read_samples", "weight_samples", "write_addresses",
+           "write_samples"]
 
 
 def _walk(counts, strides):
@@ -34,6 +35,14 @@ def _entries(table, entries, what):
         raise FunctionalError(f"entry {int((~known).argmax())} of the {what} table was not "
                               f"written")
     return values[:entries].reshape(-1, 1, 1, 1, 1)
+
+
+def read_addresses(registers, table):
+    """Return the sample addresses that a read channel walks once, as (entries, four loops)."""
+    counts = registers["count"].tolist()
+    addresses = _entries(table, registers["entries"], "read") \
+        + _walk(counts, registers["stride"].tolist())
+    return np.broadcast_to(addresses, (registers["entries"], *counts[::-1]))
 
 
 def read_samples(memory, registers, table):
