@@ -178,24 +178,21 @@ def _needed_reads(target, active, mask, image):
         if not (mask >> node & 1 and active[node]["read"]["enable"]):
             continue
         addresses = read_addresses(active[node]["read"], active[node]["read_table"])
-        user = _convolver_behind(circuit, place)
-        if user is not None:
-            addresses = _unmasked(target, active, *user, addresses, active[node]["read"]["repeat"],
-                                  image)
+        users = list(_users(circuit, place))
+        if all(user is not None for user in users):
+            repeat = active[node]["read"]["repeat"]
+            addresses = np.concatenate([
+                _unmasked(target, active, *user, addresses, repeat, image) for user in users])
         yield port, addresses.ravel()
 
 
-def _convolver_behind(circuit, place):
-    """Return (tile, stream) of the convolver that takes a read channel's samples as they are."""
-    while True:
-        users = list(circuit.out_edges(place, data="sink"))
-        if len(users) != 1:
-            return None
-        _, place, sink = users[0]
-        if place[1] == "convolver":
-            return place[0], ("conv_a", "conv_b").index(sink)
-        if place[1] != "hop":
-            return None
+def _users(circuit, place):
+    """Yield (tile, stream) of each convolver that takes samples as they are; None for others."""
+    for _, user, sink in circuit.out_edges(place, data="sink"):
+        if user[1] == "hop":
+            yield from _users(circuit, user)
+        else:
+            yield (user[0], ("conv_a", "conv_b").index(sink)) if user[1] == "convolver" else None
 
 
 def _unmasked(target, active, tile, stream, addresses, repeat, image):
