@@ -3,27 +3,34 @@
 import math
 from dataclasses import dataclass, replace
 
-from compiler.boxes import Box, Walk
-from compiler.graph import Elementwise, Graph, Move, Reduce, Reshape
+from compiler.boxes import Box, Walk, concat_boxes
+from compiler.graph import Concat, Elementwise, Graph, Move, Reduce, Reshape
 from compiler.passes.drop_dead import drop_dead
 
 __all__ = ["merge_moves"]
 
 
 def merge_moves(graph: Graph) -> Graph:
-    """Return the graph with moves of one box composed with the moves and loops that read them.
+    """Return the graph with moves composed with what reads them, and with what they read.
 
-    Moves take the loops of a move before them over, unless they are views and not its only reader;
-    so do reductions, and operators that read every sample once, if nothing else reads it. A move
-    that leaves all samples in order is a Reshape, and what nothing reads any more is dropped.
-    Idempotent.
+    Moves take the loops of a move of one box before them over, unless they are views and not its
+    only reader; so do reductions, and operators that read every sample once, if nothing else reads
+    it. What is left to reorder a whole tensor of several parts, alone, puts these in place itself.
+    A move that leaves all samples in order is a Reshape, and what nothing reads any more is
+    dropped. Idempotent.
     """
     while True:
         merged = drop_dead(_merged_once(graph))
-        if [node.inputs for node in merged.nodes] == [node.inputs for node in graph.nodes]:
-            return merged
+        if _same(merged, graph):
+            merged = drop_dead(_put_in_place(graph))
+            if _same(merged, graph):
+                return merged
         # What lost a reader may be read through by the last one now.
         graph = merged
+
+
+def _same(first, second):
+    return [node.inputs for node in first.nodes] == [node.inputs for node in second.nodes]
 
 
 def _merged_once(graph):
@@ -35,6 +42,55 @@ def _merged_once(graph):
         made[node.output] = node
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
+
+
+def _put_in_place(graph):
+    """Return the graph with parts moved at once to where they are in a reordered whole."""
+    nodes = []
+    for node in graph.nodes:
+        made = _parts(graph, node)
+        found = made and _reordered_parts(node, *made)
+        nodes.append(found or node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _parts(graph, node):
+    """Return (inputs, boxes) that a move of one box puts in another order, or None."""
+    if not isinstance(node, Move) or len(node.boxes) != 1:
+        return None
+    name = node.inputs[0]
+    while graph.only_reader(name):
+        maker = graph.producer(name)
+        if math.prod(graph.shapes[name]) != math.prod(node.target) or maker is None:
+            return None
+        if isinstance(maker, Move) and len(maker.boxes) > 1:
+            return maker.inputs, maker.boxes
+        if isinstance(maker, Concat):
+            sizes = [math.prod(graph.shapes[source]) for source in maker.inputs]
+            return maker.inputs, concat_boxes([(size,) for size in sizes], 0)
+        if not isinstance(maker, Reshape):
+            return None
+        name = maker.inputs[0]
+    return None
+
+
+def _reordered_parts(node, inputs, boxes):
+    """Return the move that puts boxes where another move would put what they make, or None."""
+    box = node.boxes[0].merged()
+    places = _Reordered.of(Box(box.counts, box.write, box.read))
+    if not places.whole:
+        return None
+    moved = []
+    for part in boxes:
+        found = places.compose(part.counts, part.write)
+        if found is None:
+            return None
+        start, loops = found
+        moved.append(Box(
+            tuple(count for loop in loops for count, _, _ in loop), _split(part.read, loops),
+            Walk(start, tuple(stride for loop in loops for _, stride, _ in loop)),
+            part.source).merged())
+    return replace(node, inputs=inputs, boxes=tuple(moved))
 
 
 def _plain(graph, node):
@@ -152,6 +208,13 @@ class _Reordered:
                 start, read, write = start + (count - 1) * read, -read, -write
             digits.append((count, write, read))
         return cls(start, tuple(sorted(digits, key=lambda digit: -digit[1])))
+
+    @property
+    def whole(self):
+        """Whether every place is a combination of digits, and just one."""
+        weights = [math.prod(count for count, _, _ in self.digits[place + 1:])
+                   for place in range(len(self.digits))]
+        return weights == [weight for _, weight, _ in self.digits]
 
     def compose(self, counts, walk):
         """Return where a walk over the tensor goes in the box's source.

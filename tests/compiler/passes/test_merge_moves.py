@@ -31,6 +31,9 @@ def test_random_chains_of_moves(seed):
         shape = flat.shapes[value]
         if rng.random() < 0.5:
             value = flat.transpose(value, rng.sample(range(len(shape)), len(shape)))
+        elif rng.random() < 0.4:
+            axis = rng.randrange(len(shape))
+            value = flat.concat([value, flat.node(Activation, [value], function="relu")], axis)
         else:
             value = flat.gather(value, [rng.choice((
                 None, range(size)[::-1], range(rng.randrange(size), size), range(0, size, 2),
@@ -73,6 +76,25 @@ def test_operators_read_through_what_they_read_once(first, second, nodes):
     flat = FlatGraph({"x": (first[2], first[0], first[1]), "y": second})
     made = flat.elementwise("sub", flat.transpose("x", (1, 2, 0)), "y")
     assert kinds(merged(flat, made)) == nodes
+
+
+def test_parts_go_at_once_to_where_they_are_in_a_reordered_whole():
+    flat = FlatGraph({"x": (3, 4, 5), "z": (6, 4, 5)})
+    made = flat.transpose(flat.concat(["x", "z", "x"], 0), (1, 0, 2))
+    after = merged(flat, made)
+    assert kinds(after) == ["Move"] and after.nodes[0].inputs == ("x", "z", "x")
+
+
+def test_a_shuffle_of_joined_maps_is_one_move():
+    flat = FlatGraph({"x": (4, 3, 5), "z": (4, 3, 5)})
+    joined = flat.add(Concat, ["x", "z"], (2, 4, 3, 5))
+    assert kinds(merged(flat, flat.transpose(joined, (1, 0, 2, 3)))) == ["Move"]
+
+
+def test_a_padded_tensor_is_reordered_as_it_is_padded():
+    flat = FlatGraph({"x": (3, 4, 5)})
+    padded = flat.gather("x", [None, [-1, *range(4)], [4, 3, *range(5)]])
+    assert kinds(merged(flat, flat.transpose(padded, (1, 2, 0)))) == ["Constant", "Move"]
 
 
 def test_a_reduction_reads_through():
