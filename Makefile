@@ -9,10 +9,11 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all formal bench lint firmware coverage clean
+.PHONY: help setup demo test test-all formal bench bench-peers lint firmware coverage clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -50,6 +51,16 @@ bench: setup ## Run the benchmarks
 	    echo "== $$bench"; \
 	    $(BIN)/python $$bench; \
 	done
+
+bench-peers: setup $(PEERS)/.ready ## Run convolutions on accelerators that NNgen makes, next to ours
+	@$(BIN)/python benchmarks/peers.py --nngen $(PEERS)/bin/python
+
+# NNgen has an environment of its own: what it needs must not move what this project needs.
+$(PEERS)/.ready: constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip --disable-pip-version-check install \
+	    --constraint constraints.txt nngen
+	@touch $@
 
 lint: setup ## Check the style of the Python code
 	@$(BIN)/ruff check .

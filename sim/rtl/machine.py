@@ -74,7 +74,7 @@ class _MemoryConfig(ctypes.Structure):
                              "disorder", "hang_id", "hang_low", "hang_high")]
 
 
-def recipe(verilog, *, top="neuflow", trace=None):
+def recipe(verilog, *, top="neuflow", trace=None, optimise=None):
     """Return how the simulation of a set of Verilog files is built.
 
     Parameters
@@ -85,6 +85,8 @@ def recipe(verilog, *, top="neuflow", trace=None):
         The top module, with the ports that docs/architecture.md lists.
     trace : str, optional
         Wave files of this kind can be written: ".fst" or ".vcd". Without, it runs faster.
+    optimise : str, optional
+        Optimisation of the compiler, such as "-O0" for what is large and runs once.
     """
     if trace is not None and trace not in _TRACE_FLAGS:
         raise ValueError(f"a wave file must end in {' or '.join(_TRACE_FLAGS)}, not {trace!r}")
@@ -102,7 +104,7 @@ def recipe(verilog, *, top="neuflow", trace=None):
         top=whole, verilog=verilog, product="libneuflow.so", shared=True,
         cpp={name: (_HERE / source).read_text() for name, source in names.items()},
         verilator_flags=tuple(flags), compiler_flags=("-DNDEBUG",),
-        optimise="-O1" if trace else "-O3")
+        optimise=optimise or ("-O1" if trace else "-O3"))
 
 
 @functools.cache
@@ -157,6 +159,8 @@ class Machine:
         Name of the top module.
     progress : callable, optional
         ``progress(what, fraction)`` while the simulation is built.
+    optimise : str, optional
+        See `recipe`.
 
     Attributes
     ----------
@@ -172,12 +176,13 @@ class Machine:
     """
 
     def __init__(self, verilog, *, memory, clock_hz, data_width, behaviour=None, trace=None,
-                 trace_later=False, top="neuflow", progress=None):
+                 trace_later=False, top="neuflow", progress=None, optimise=None):
         self._handle = None
         path = Path(trace) if trace is not None else None
         if path and path.suffix in _TRACE_FLAGS:
             path.write_bytes(b"")  # before the build: fails at once where it cannot be written
-        product = build(recipe(verilog, top=top, trace=path.suffix if path else None), progress)
+        made = recipe(verilog, top=top, trace=path.suffix if path else None, optimise=optimise)
+        product = build(made, progress)
         self._library = _load(str(product))
         width = 8 * self._library.neuflow_bus_bytes()
         if width != data_width:
