@@ -39,13 +39,17 @@ class WriteDataLayout(data.StructLayout):
 
 
 class ReadMaster(wiring.Signature):
-    """Read half of a master: bursts out on ``ar``, their beats back, in order, on ``r``."""
+    """Read half of a master: bursts out on ``ar``, their beats back, in order, on ``r``.
+
+    ``urgent``: the master will soon have nothing to hand on unless beats come.
+    """
 
     def __init__(self, data_width):
         self.data_width = data_width
         super().__init__({
             "ar": Out(stream.Signature(AddressLayout())),
             "r": In(stream.Signature(ReadDataLayout(data_width))),
+            "urgent": Out(1),
         })
 
 

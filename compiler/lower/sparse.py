@@ -5,6 +5,7 @@ to. The convolver has two streams, so two lanes work on unrelated maps; the seco
 and goes through the partner tile.
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,9 @@ __all__ = ["SparseAssignment", "SparseJob", "connections", "plan_sparse_jobs"]
 
 #: Input streams of a convolver: lanes that can have one to themselves.
 STREAMS = 2
+
+#: Most blocks side by side: narrower ones read little of each beat at their edges.
+_MOST_ACROSS = 4
 
 
 @dataclass(frozen=True)
@@ -203,51 +207,88 @@ def plan_sparse_jobs(work, table, kernels, target):
     target : Target
         The machine.
     """
-    found = []
+    # Maps with equally many connections go together: a pass is as long as its longest.
+    order = tuple(sorted(range(work.maps), key=lambda number: -len(table[number])))
+    best = None
     most = min(STREAMS, work.maps, target.banks) if partners(target) else 1
-    for lanes in range(1, most + 1):
+    for lanes in range(most, 0, -1):
         for kernel in kernels(target.lane_length(lanes)):
-            for blocks, parts in _splits(work, lanes, kernel, target):
-                try:
-                    batches = _build(work, table, lanes, kernel, blocks, parts, target)
-                except Infeasible:
-                    continue
-                cycles = sum(STEP_GAP + batch_cycles(jobs, target) for jobs in batches)
-                found.append((cycles, batches))
-    return min(found, key=lambda way: way[0], default=None)
+            best = _ways(work, table, order, (lanes, kernel), target, best)
+    return best
 
 
-def _splits(work, lanes, kernel, target):
-    """Return (blocks down, parts of the maps) worth trying; blocks are whole rows."""
-    columns = work.computed(1, work.outputs[1])
+def _ways(work, table, order, shape, target, best):
+    """Return the cheapest of ``best``, the maps all alike, and those that fill no round apart.
+
+    In a round every lane of the machine makes one map. What is left is cut into smaller blocks,
+    so that it occupies all lanes for a part of a round.
+    """
+    whole = _cheapest(work, table, order, shape, target, best)
+    left = len(order) % (len(target.convolvers) * shape[0])
+    if left in (0, len(order)) or whole is best:
+        return whole
+    parts = [_cheapest(work, table, maps, shape, target)
+             for maps in (order[:-left], order[-left:])]
+    cycles = sum(part[0] for part in parts)
+    return whole if whole[0] <= cycles else (
+        cycles, [jobs for _, batches in parts for jobs in batches])
+
+
+def _cheapest(work, table, maps, shape, target, best=None):
+    """Return (cycles, batches) of the best blocks for some maps, or ``best``, which is cheaper."""
+    lanes, kernel = shape
+    length, width = target.lane_length(lanes), len(target.convolvers)
+    frames_made = sum(len(table[number]) for number in maps)
+    for blocks in _blocks(work, lanes, target):
+        places = list(itertools.product(*(
+            split_evenly(work.outputs[axis], blocks[axis]) for axis in (0, 1))))
+        try:
+            frames = [plan_frames(work, *place, kernel, 1, length, target) for place in places]
+        except Infeasible:
+            continue
+        least = sum(item.cycles * len(item.sequence) for item in frames) * frames_made
+        if best is not None and least >= best[0] * lanes * width:
+            continue
+        for parts in range(1, min(width, len(maps)) + 1):
+            try:
+                batches = _batches(work, table, maps, lanes, places, frames, parts, target)
+            except Infeasible:
+                continue
+            cycles = sum(STEP_GAP + batch_cycles(jobs, target) for jobs in batches)
+            if best is None or cycles < best[0]:
+                best = cycles, batches
+    return best
+
+
+def _blocks(work, lanes, target):
+    """Return the numbers of blocks (down, across) worth trying."""
     capacity = target.lane_banks(lanes) * target.half_depth
-    tallest = (capacity // columns - work.window[0]) // work.step[0] + 1
-    if tallest < 1:
-        return
-    down = -(-work.outputs[0] // min(tallest, work.outputs[0]))
-    for blocks in range(down, min(down + 2, work.outputs[0]) + 1):
-        for parts in range(1, min(len(target.convolvers), work.maps) + 1):
-            yield blocks, parts
+    found = []
+    for across in range(1, min(_MOST_ACROSS, work.outputs[1]) + 1):
+        columns = work.computed(1, -(-work.outputs[1] // across))
+        tallest = (capacity // columns - work.window[0]) // work.step[0] + 1
+        if tallest < 1:
+            continue
+        down = -(-work.outputs[0] // min(tallest, work.outputs[0]))
+        found += [(count, across) for count in
+                  range(down, min(down + len(target.convolvers), work.outputs[0] + 1))]
+    return found
 
 
-def _build(work, table, lanes, kernel, blocks, parts, target):
-    """Return all jobs of one way, in batches.
+def _batches(work, table, maps, lanes, places, frames, parts, target):
+    """Return the jobs that make ``maps`` in ``parts`` parts of each block, in batches.
 
     Raises
     ------
     Infeasible
         If a frame does not fit.
     """
-    # Maps with equally many connections go together: a pass is as long as its longest.
-    order = sorted(range(work.maps), key=lambda number: -len(table[number]))
-    columns = (0, work.outputs[1])
     length = target.lane_length(lanes)
     jobs = []
-    for rows in split_evenly(work.outputs[0], blocks):
-        frames = plan_frames(work, rows, columns, kernel, 1, length, target)
-        for first, count in split_evenly(work.maps, parts):
-            jobs += _jobs(work, table, order[first:first + count], lanes, rows, columns, frames,
-                          length, target)
+    for place, item in zip(places, frames, strict=True):
+        for first, count in split_evenly(len(maps), parts):
+            jobs += _jobs(work, table, maps[first:first + count], lanes, *place, item, length,
+                          target)
     jobs.sort(key=lambda job: -job_cycles(job, target))
     width = len(target.convolvers)
     return [jobs[start:start + width] for start in range(0, len(jobs), width)]

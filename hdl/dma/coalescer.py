@@ -66,8 +66,9 @@ class Coalescer(wiring.Component):
     data_width : int
         Bits of a beat: 32, 64, 128, 256 or 512.
     span : int
-        Most samples of a burst, a power of two of at least 16, or 0 for any number. The first
-        burst covers at most 16, the next ones twice as many each: the first samples come early.
+        Samples behind which a burst takes no further beat, a power of two of at least 16, or 0
+        for any number; it covers at most a beat's more. The first burst's number is 16, the next
+        ones' twice as many each: the first samples come early.
 
     Members
     -------
@@ -136,8 +137,8 @@ class Coalescer(wiring.Component):
         opened, flush = Signal(), Signal()
         current = Signal(BurstLayout(self.data_width))
         starts = Signal()
-        spent = self._spent(m, second_valid, starts)
-        shares = opened & same & ~spent
+        spent, full = self._spent(m, second_valid, starts)
+        shares = opened & same & ~full
         lengthens = opened & follows & (current.length != MAX_BEATS - 1) & ~spent
         m.d.comb += starts.eq(second_valid & ~shares & ~lengthens)
 
@@ -160,15 +161,20 @@ class Coalescer(wiring.Component):
         return m
 
     def _spent(self, m, valid, starts):
-        """Return whether the open burst covers as many samples as it may."""
+        """Return whether the open burst takes no further beat, and no further sample.
+
+        Were it ended within a beat, the next burst would read that beat again; samples of a beat
+        that is read over and over come to an end as well.
+        """
         if not self.span:
-            return Const(0)
-        limit, left = Signal(range(self.span), init=15), Signal(range(self.span))
+            return Const(0), Const(0)
+        lanes = self.data_width // 16
+        limit, left = Signal(range(self.span), init=15), Signal(range(self.span + lanes))
         with m.If(starts):
             # Limits less one: 15, 31, and so on.
-            m.d.sync += [left.eq(limit), limit.eq((limit << 1) | 1)]
+            m.d.sync += [left.eq(limit + lanes), limit.eq((limit << 1) | 1)]
         with m.Elif(valid):
             m.d.sync += left.eq(left - 1)
         with m.If(self.clear):
             m.d.sync += limit.eq(15)
-        return left == 0
+        return left <= lanes, left == 0

@@ -14,7 +14,7 @@ __all__ = ["Fetch", "MarkedSample"]
 #: Samples between address and extraction: covers a span, the memory's latency and queues.
 _PLACES = 256
 
-#: Most samples of a burst. More would make the memory slightly more efficient, but the first
+#: Samples behind which a burst takes no further beat. More would make the memory slightly more efficient, but the first
 #: address of a burst waits for its last one.
 _SPAN = 64
 
@@ -37,7 +37,7 @@ class Fetch(wiring.Component):
     buffer, so what comes back is always taken. 1 sample a cycle as long as the bus delivers: up to
     256 samples are under way, in up to ``max(32, 4096 / data_width)`` beats. Latency, without that
     of the memory: 12 cycles for a sample alone in its burst, else up to 15 more for the first
-    burst and 63 for later ones.
+    burst and 63 for later ones, and those to the end of its last beat.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ class Fetch(wiring.Component):
     o : Out(stream of MarkedSample)
         Their samples, in order, with the marks of the addresses.
     bus : Out(ReadMaster(data_width))
+        Urgent while beats are outstanding and those that are here hold less than 64 samples.
     start : In(1)
         Begin a transfer, in a cycle in which it is not busy. The first address comes later.
     abort : In(1)
@@ -96,6 +97,9 @@ class Fetch(wiring.Component):
         self._request(m, places, beats, clear, running, outstanding)
         self._receive(m, beats, running)
         self._extract(m, places, beats, clear)
+
+        few = 16 * _SPAN // self.data_width
+        m.d.sync += self.bus.urgent.eq(running & (outstanding != 0) & (beats.level < few))
 
         m.d.comb += self.busy.eq(running | draining)
         finished = self.o.valid & self.o.ready & self.o.p.last

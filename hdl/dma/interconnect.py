@@ -11,6 +11,7 @@ from ..axi import AxiSignature, ReadDataLayout, ReadMaster, WriteDataLayout, Wri
 from ..stream import SkidBuffer, StreamFifo
 from .coalescer import lane_bits
 from .distributor import Distributor
+from .precedence import Precedence
 from .queue import RequestQueue, select
 
 __all__ = ["Interconnect"]
@@ -34,6 +35,11 @@ class Interconnect(wiring.Component):
     interleaving; what comes back goes to the master its ID names, in any order among masters and
     beat by beat. All outputs of ``m_axi`` are registers. 1 request, 1 beat and 1 response a cycle.
     Latency: requests 3, beats written 1, beats read and responses 2 cycles.
+
+    Reads and writes share what the memory delivers. A reader that runs dry stops a convolver; what
+    is written waits in buffers, often with a whole pass of time. So while a reader is urgent no
+    write burst begins, but for one beat in 17 cycles: a burst waits at most 255 cycles for readers.
+    A sink that writes hold up stops its readers, which fill up and are no longer urgent.
 
     At most 32 read and 16 write bursts of a master are on their way. A master that does not take
     beats or responses holds up the others.
@@ -137,13 +143,19 @@ class Interconnect(wiring.Component):
             order.i.payload.eq(queue.taken),
             queue.pause.eq(order.level >= _ORDERED - 2),
         ]
-        turn, finish = Signal(self.write_masters), Signal()
-        with m.If(order.o.ready):
-            m.d.sync += turn.eq(order.o.payload & order.o.valid.replicate(self.write_masters))
+        turn, finish, next_turn = Signal(self.write_masters), Signal(), Signal()
+        m.submodules.precedence = precedence = Precedence(self.read_masters)
+        begin = precedence.begin
+        with m.If(next_turn):
+            m.d.sync += turn.eq(
+                order.o.payload & (order.o.valid & begin).replicate(self.write_masters))
         m.d.comb += [
             finish.eq((turn & Cat(master.w.valid & master.w.p.last
                                   for master in self.writers)).any()),
-            order.o.ready.eq((turn == 0) | (finish & output.i.ready)),
+            precedence.urgent.eq(Cat(master.urgent for master in self.readers)),
+            precedence.beat.eq(output.i.valid & output.i.ready),
+            next_turn.eq((turn == 0) | (finish & output.i.ready)),
+            order.o.ready.eq(next_turn & begin),
             output.i.valid.eq((turn & Cat(master.w.valid for master in self.writers)).any()),
             output.i.payload.eq(select(
                 turn, [master.w.payload.as_value() for master in self.writers])),

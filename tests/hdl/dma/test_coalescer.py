@@ -15,9 +15,9 @@ def model(addresses, data_width, span):
     limit, samples, previous = min(span, 16) or len(addresses), 0, None
     for address in addresses:
         beat, lane = divmod(address, lanes)
-        spent = samples == limit
-        if previous is None or spent or not (beat == previous or (
-                beat == previous + 1 and beat % page and bursts[-1][1] < MAX_BEATS)):
+        if previous is None or samples == limit + lanes or not (beat == previous or (
+                beat == previous + 1 and beat % page and bursts[-1][1] < MAX_BEATS
+                and samples < limit)):
             if previous is not None and span:
                 limit = min(span, 2 * limit)
             bursts.append([beat, 1])
@@ -77,6 +77,18 @@ def test_bursts_end_at_4_kib():
     addresses = list(range(2048 - 20, 2048 + 20))
     _, bursts = run(Coalescer(64), addresses, Random(1), 0.0)
     assert bursts == [[507, 5], [512, 5]]
+
+
+@pytest.mark.parametrize("first", [0, 1, 5, 15])
+def test_no_beat_of_a_series_is_read_twice(first):
+    _, bursts = run(Coalescer(256, 64), list(range(first, first + 1000)), Random(1), 0.0)
+    assert sum(beats for _, beats in bursts) == (first + 999) // 16 + 1
+    assert max(beats for _, beats in bursts) == 4
+
+
+def test_a_beat_read_over_and_over_ends():
+    _, bursts = run(Coalescer(64, 16), [5] * 100, Random(1), 0.0)
+    assert bursts == [[1, 1]] * 5
 
 
 def test_bursts_end_at_the_highest_address():

@@ -156,6 +156,27 @@ def test_beat_a_cycle(masters, single):
              cycles=max(read, written) + 60)
 
 
+@pytest.mark.parametrize(("length", "urgent", "least", "most"), [
+    (1, False, 390, 400), (1, True, 22, 27), (16, True, 16, 48), (16, False, 380, 400)])
+def test_writes_wait_for_urgent_reads(length, urgent, least, most):
+    target, rng = get_target("tiny"), Random(1)
+    memory = AxiMemory(target.data_width, rng, SIZE, latency=(5, 5))
+    dut = Interconnect(target, 3, 2)
+    benches = [bench for index in range(2)
+               for bench in writer(dut, index, memory, [(4096 * index, length)] * 2000)]
+
+    async def count(ctx):
+        ctx.set(dut.readers[1].urgent, urgent)
+        for _ in range(100):
+            await ctx.tick()
+        before = memory.beats_written
+        for _ in range(400):
+            await ctx.tick()
+        assert least <= memory.beats_written - before <= most
+
+    simulate(dut, count, checks=[*memory.processes(writes=[dut.m_axi]), *benches])
+
+
 def test_masters_share_evenly():
     target, rng = get_target("tiny"), Random(1)
     memory = AxiMemory(target.data_width, rng, SIZE, latency=(5, 5))

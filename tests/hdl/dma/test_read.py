@@ -116,8 +116,9 @@ def test_sample_a_cycle(name, latency, counts, strides):
         addresses = expected_addresses([5000], counts, strides)
         got, cycles = await drain(ctx, dut, len(addresses))
         assert got == memory.at(addresses)
-        # Before the first samples; then one a cycle.
-        assert cycles <= len(addresses) + latency + 3 + 12 + 63
+        # Before the first samples; then one a cycle. A burst ends with its last beat.
+        beat = target.data_width // 16 - 1
+        assert cycles <= len(addresses) + latency + 3 + 12 + 63 + beat
 
     simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
 
@@ -147,7 +148,41 @@ def test_rows_share_bursts():
         await start(ctx, dut, read_config([8], [1000, 1, 1, 1], [1, 0, 0, 0]))
         await drain(ctx, dut, 1000)
         assert len(memory.reads) <= 18
-        assert memory.beats_read <= 63 + 18
+        assert memory.beats_read == 63
+
+    simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
+
+
+@pytest.mark.parametrize("name", ["tiny", "virtex6-lx240t"])
+def test_urgent_while_few_samples_are_there_and_more_are_asked_for(name):
+    target = get_target(name)
+    memory = AxiMemory(target.data_width, Random(1), latency=(30, 30))
+    dut = ReadChannel(target)
+
+    async def bench(ctx):
+        async def urgent_later(cycles, ready):
+            ctx.set(dut.o.ready, ready)
+            for _ in range(cycles):
+                await ctx.tick()
+            return ctx.get(dut.bus.urgent)
+
+        assert not ctx.get(dut.bus.urgent)
+        await start(ctx, dut, read_config([0], [2000, 1, 1, 1], [1, 0, 0, 0]))
+        # Nothing is there yet; then the buffer is full, as nobody takes samples.
+        assert await urgent_later(35, ready=0)
+        assert not await urgent_later(400, ready=0)
+        # A memory that stops lets it run dry.
+        memory.paused = True
+        assert not await urgent_later(50, ready=1)
+        assert await urgent_later(160, ready=1)
+        assert await urgent_later(200, ready=1)
+        memory.paused = False
+        assert not await urgent_later(600, ready=0)
+        await drain(ctx, dut, 1)
+        ctx.set(dut.o.ready, 1)
+        while ctx.get(dut.busy):
+            await ctx.tick()
+        assert not ctx.get(dut.bus.urgent)
 
     simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
 

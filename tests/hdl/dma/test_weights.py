@@ -45,7 +45,7 @@ def test_sample_a_cycle(name):
         await start(ctx, dut, weights_config(13, 1001, 2))
         got, cycles = await drain(ctx, dut, 2002)
         assert got == memory.at(list(range(13, 1014)) * 2)
-        assert cycles <= 2002 + 60 + 2 + 12 + 63
+        assert cycles <= 2002 + 60 + 2 + 12 + 63 + target.data_width // 16 - 1
 
     simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))
 
