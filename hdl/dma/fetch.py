@@ -14,8 +14,8 @@ __all__ = ["Fetch", "MarkedSample"]
 #: Samples between address and extraction: covers a span, the memory's latency and queues.
 _PLACES = 256
 
-#: Samples behind which a burst takes no further beat. More would make the memory slightly more efficient, but the first
-#: address of a burst waits for its last one.
+#: Samples behind which a burst takes no further beat. More would make the memory slightly more
+#: efficient, but the first address of a burst waits for its last one.
 _SPAN = 64
 
 #: Bursts that may wait for the bus, and the room that addresses on their way need: those of
