@@ -16,8 +16,11 @@ __all__ = ["MOST_COUNT", "Channel", "Job", "Nest", "channel_loops", "deal"]
 #: Most iterations of a loop: what the register holds.
 MOST_COUNT = (1 << 20) - 1
 
-#: Samples below which a nest is not worth being shared among ports.
+#: Samples of a slot below which more slots are not worth it.
 _SMALL = 64
+
+#: Cycles of a step besides its work.
+_STEP_CYCLES = 200
 
 #: How much larger than the least the largest share of a loop may be, for it to be an outer one.
 _EVEN = 1.05
@@ -157,12 +160,62 @@ def _tabled(groups, depth):
             for loops, bases in groups.items() for first in range(0, len(bases), depth)]
 
 
-def _gathered(jobs, depth):
-    """Return fewer jobs: those with the same loops share tables."""
+def _gathered(nests, depth):
+    """Return the jobs of nests: those with the same loops share tables."""
     groups = {}
-    for job in jobs:
-        groups.setdefault(job.loops, []).extend(zip(*job.tables, strict=True))
+    for nest in nests:
+        for job in _jobs(nest, depth):
+            groups.setdefault(job.loops, []).extend(zip(*job.tables, strict=True))
     return sorted(_tabled(groups, depth), key=lambda job: -job.size)
+
+
+def _families(nests):
+    """Return lists of nests that differ in their bases alone, the largest family first."""
+    families = {}
+    for nest in nests:
+        key = nest.counts, tuple((channel.strides, channel.inner) for channel in nest.channels)
+        families.setdefault(key, []).append(nest)
+    return sorted(families.values(), key=lambda family: -_size(family))
+
+
+def _size(family):
+    return len(family) * family[0].size
+
+
+def _shared(family, slots):
+    """Return up to ``slots`` lists of nests of nearly equal size that make a family."""
+    parts = max(1, slots // len(family))
+    nests = [part for nest in family for part in nest.split(parts)]
+    return [nests[first:first + count]
+            for first, count in split_evenly(len(nests), min(slots, len(nests)))]
+
+
+def _allotted(sizes, slots):
+    """Return how many slots each of some families gets, and the largest work of a slot."""
+    counts = [1] * len(sizes)
+    for _ in range(slots - len(sizes)):
+        busiest = max(range(len(sizes)), key=lambda index: sizes[index] / counts[index])
+        if sizes[busiest] < _SMALL * (counts[busiest] + 1):
+            break
+        counts[busiest] += 1
+    return counts, max(size / count for size, count in zip(sizes, counts, strict=True))
+
+
+def _grouped(sizes, slots):
+    """Return (first, slots of each) of families that run at the same time, fewest cycles in all."""
+    best = [(0, None, None)]
+    for end in range(1, len(sizes) + 1):
+        choices = []
+        for first in range(max(0, end - slots), end):
+            counts, work = _allotted(sizes[first:end], slots)
+            choices.append((best[first][0] + _STEP_CYCLES + work, first, counts))
+        best.append(min(choices))
+    groups, end = [], len(sizes)
+    while end:
+        _, first, counts = best[end]
+        groups.append((first, counts))
+        end = first
+    return groups[::-1]
 
 
 def deal(nests, slots, depth):
@@ -182,15 +235,12 @@ def deal(nests, slots, depth):
     list of list of (int, Job)
         For each step the slots in use and their jobs.
     """
-    loads, jobs = [0] * slots, [[] for _ in range(slots)]
-    nests = [part for nest in nests for part in _limited(nest.merged())]
-    for nest in sorted(nests, key=lambda nest: -nest.size):
-        parts = nest.split(slots) if nest.size >= _SMALL * slots else [nest]
-        # Parts of one number are alike in all nests of a shape, and become entries of one table.
-        first = min(range(slots), key=loads.__getitem__) if len(parts) < slots else 0
-        for slot, part in enumerate(parts, start=first):
-            loads[slot % slots] += part.size
-            jobs[slot % slots] += _jobs(part, depth)
-    jobs = [_gathered(found, depth) for found in jobs]
-    return [[(slot, found[step]) for slot, found in enumerate(jobs) if step < len(found)]
-            for step in range(max(map(len, jobs)))]
+    families = _families([part for nest in nests for part in _limited(nest.merged())])
+    steps = []
+    for first, counts in _grouped([_size(family) for family in families], slots):
+        shares = [share for family, count in zip(families[first:], counts, strict=False)
+                  for share in _shared(family, count)]
+        jobs = [_gathered(share, depth) for share in shares]
+        steps += [[(slot, found[step]) for slot, found in enumerate(jobs) if step < len(found)]
+                  for step in range(max(map(len, jobs)))]
+    return steps

@@ -64,10 +64,17 @@ def test_large_work_is_shared_evenly_in_one_step():
 
 
 def test_pieces_of_one_kind_share_a_table():
-    nests = [Nest((10,), (Channel(100 * index, (1,)), Channel(10 * index, (1,))))
+    nests = [Nest((100,), (Channel(1000 * index, (1,)), Channel(100 * index, (1,))))
              for index in range(6)]
     step, = deal(nests, 2, DEPTH)
     assert sorted(len(job.tables[0]) for _, job in step) == [3, 3]
+
+
+@pytest.mark.parametrize(("rows", "used"), [(10, [6]), (1000, [6, 3])])
+def test_small_pieces_run_beside_each_other_and_not_one_by_one(rows, used):
+    nests = [Nest((count, size), (Channel(0, (100, 1)), Channel(0, (200, 1))))
+             for count, size in ((rows, 60), (10, 5), (10, 7), (10, 9))]
+    assert [len(step) for step in deal(nests, 6, DEPTH)] == used
 
 
 def test_a_loop_longer_than_its_register_is_cut():
