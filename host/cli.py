@@ -88,11 +88,14 @@ def _compile(
             "-o", "--output", metavar="OUT.neuflow",
             help="Program to write (default: the model's name in this folder).")] = None,
         method: Method = "range",
+        report: Annotated[Path | None, typer.Option(
+            metavar="DIR", help="Folder for a report, one HTML page.")] = None,
         as_json: Json = False):
     """Compile an ONNX model to a program."""
     with ProgressDisplay() as progress:
         result = commands.compile_file(model, target=target, calibration=calibration,
-                                       output=output, method=method, progress=progress)
+                                       output=output, method=method, report=report,
+                                       progress=progress)
     _print(result, as_json)
 
 

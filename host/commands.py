@@ -72,7 +72,7 @@ def named_target(name):
 
 
 def compile_file(model, *, target="tiny", calibration=None, output=None, method="range",
-                 progress=None):
+                 report=None, progress=None):
     """Compile a model to a program file.
 
     Parameters
@@ -87,6 +87,8 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, method=
         Program to write (default: the model's name in the current folder).
     method : str
         A name in `compiler.quantise.METHODS`.
+    report : path-like or None
+        Folder for the report, an HTML page called as the program.
     progress : callable or None
         Called with a text as each stage begins.
 
@@ -107,9 +109,15 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, method=
     files.check_output(output)
     arrays = files.read_arrays(calibration) if calibration else None
     program = compile_model(Path(model), target, arrays, progress, method=method)
+    page = None
+    if report:
+        # Before the program: nothing is left behind if the folder cannot be written.
+        from .report import write_report
+
+        page = write_report(program, report, output.stem)
     program.save(output)
     manifest = program.manifest
-    data = {"program": str(output), "target": program.target,
+    data = {"program": str(output), "report": page and str(page), "target": program.target,
             "fingerprint": f"{program.fingerprint:016x}", "image_bytes": len(program.image),
             "predicted_cycles": program.predicted_cycles,
             **{key: manifest[key] for key in ("inputs", "outputs", "steps", "quantisation")}}
@@ -122,8 +130,24 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, method=
          f"({_milliseconds(program.predicted_cycles, program.target):.3g} ms)"),
         render.table(("step", "layer", "MACs", "predicted cycles"), steps,
                      numbers=("MACs", "predicted cycles")),
-        *(f"note: {note}" for note in quantisation["notes"]),
-        *(f"warning: {warning}" for warning in quantisation["warnings"])))
+        *_quantisation_parts(quantisation),
+        *([f"report: {page}"] if page else ())))
+
+
+def _quantisation_parts(quantisation):
+    """Yield what quantisation chose, for people: the tensors worst off, notes and warnings."""
+    tensors = [entry for entry in quantisation["tensors"] if entry["snr_db"] is not None]
+    if tensors:
+        worst = min(tensors, key=lambda entry: entry["snr_db"])
+        clipped = [entry for entry in tensors if entry["clipped"]]
+        yield (f"points by {quantisation['method']}: formats keep {worst['snr_db']:.1f} dB and "
+               f"more (least: {worst['name']} of layer {worst['layer']}, "
+               f"Q{15 - worst['fraction']}.{worst['fraction']}); {len(clipped)} of "
+               f"{len(quantisation['tensors'])} tensors clip calibration data" + (
+                   f", {max(entry['clipped'] for entry in clipped):.2%} of one at most"
+                   if clipped else ""))
+    yield from (f"note: {note}" for note in quantisation["notes"])
+    yield from (f"warning: {warning}" for warning in quantisation["warnings"])
 
 
 def _milliseconds(cycles, target):
