@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from . import commands
 from .accuracy import compare_file
+from .bench_layers import LayersBench
 from .bench_scene import SceneBench
 from .check import check_file
 from .console import ProgressDisplay
@@ -261,6 +262,22 @@ def _bench_scene(
     """Label a scene on the RTL; where every cycle goes, and whether all bits are right."""
     with ProgressDisplay() as progress:
         result = SceneBench(target, height, width, maps, picture, progress).run()
+    _print(result, as_json)
+    if not result.agrees:
+        raise typer.Exit(1)
+
+
+@_bench.command("layers")
+def _bench_layers(
+        target: Target = "virtex6-lx240t",
+        network: Annotated[str | None, typer.Option(
+            metavar="NAME", help="vgg16 or alexnet (default: both).")] = None,
+        full: Annotated[bool, typer.Option(
+            "--full", help="Run long layers with all their input maps.")] = False,
+        as_json: Json = False):
+    """Run the convolution layers of known networks on the RTL, and compare every bit."""
+    with ProgressDisplay() as progress:
+        result = LayersBench(target, network, full, progress).run()
     _print(result, as_json)
     if not result.agrees:
         raise typer.Exit(1)

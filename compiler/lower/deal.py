@@ -10,9 +10,9 @@ from .feeds import can_share
 from .frames import Infeasible, plan_frames
 from .job import Job
 from .placement import partners
-from .predict import batch_cycles, job_cycles
+from .predict import STEP_GAP, batch_cycles, job_cycles
 
-__all__ = ["Way", "deal_batches"]
+__all__ = ["Way", "batches_cost", "deal_batches"]
 
 #: Words of a pass that a second drain stream must take off the first one to be worth its registers.
 LEAST_SAVING = 64
@@ -94,6 +94,13 @@ def deal_batches(work, way, target):
     return deals
 
 
+def batches_cost(batches, target):
+    """Return the cycles of batches, and the samples they read, which decide between equals."""
+    return (sum(STEP_GAP + batch_cycles(jobs, target) for jobs in batches),
+            sum(job.read_streams * job.assignment.passes * job.pass_cycles
+                for jobs in batches for job in jobs))
+
+
 class _Dealer:
     """Makes the jobs of one way."""
 
@@ -115,6 +122,7 @@ class _Dealer:
             for parts in range(1, self.convolvers + 1):
                 if self.cut(parts):
                     yield self.batches, runs, parts
+            yield self.best_batches, runs
         if not alike or self.work.groups > 1:
             for parts in range(1, min(self.convolvers, self.units) + 1):
                 yield self.mixed_batches, parts
@@ -158,6 +166,20 @@ class _Dealer:
             more = next(number for number in range(self.convolvers // len(group), 0, -1)
                         if self.cut(number))
             batches += self._together(group, more)
+        return batches
+
+    def best_batches(self, runs):
+        """Return batches for which each run of several blocks is cut into its own best parts.
+
+        Runs of one block are dealt together.
+        """
+        several = [[run] for run in runs if len(run.blocks) > 1]
+        single = [run for run in runs if len(run.blocks) == 1]
+        batches = []
+        for group in filter(None, [*several, single]):
+            batches += min((self.batches(group, parts) for parts
+                            in range(1, self.convolvers + 1) if self.cut(parts)),
+                           key=lambda made: batches_cost(made, self.target))
         return batches
 
     def _together(self, runs, parts):

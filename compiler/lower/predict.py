@@ -4,7 +4,9 @@ Its constants were measured on the RTL of target `tiny`; those that depend on a 
 are terms of their own.
 """
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -92,8 +94,27 @@ def _job_traffic(job, target):
     beats = samples if alone else -(-((samples - 1) * stride[1] + 1) // wide) + 1
     bursts = samples if alone else -(-samples // GATHERED)
     weights = assignment.passes * job.pass_weights // wide
-    return Traffic(runs * beats + weights, runs * bursts,
-                   assignment.maps * job.written[0] * job.written[1])
+    return Traffic(runs * beats + weights, runs * bursts, wide * _written_beats(job, wide))
+
+
+def _written_beats(job, wide):
+    """Return the beats that a job writes: those of which it fills a part count whole."""
+    maps = job.assignment.maps // job.assignment.blocks
+    (height, width), written = job.written, job.work.written
+    if width == written[1]:
+        height, width = 1, height * width
+    beats = _row_beats(tuple(corner % wide for corner in job.corners), written, min(height, wide),
+                       width, min(maps, wide), wide)
+    return int(beats * job.assignment.maps * height)
+
+
+@lru_cache(maxsize=1 << 12)
+def _row_beats(corners, written, height, width, maps, wide):
+    """Return the mean beats of a row; rows and maps stand alike to the beats after ``wide``."""
+    planes = np.arange(maps) * math.prod(written)
+    rows = planes[:, None] + np.arange(height) * written[1]
+    starts = (np.array(corners)[:, None, None] + rows) % wide
+    return float((1 + (starts + width - 1) // wide).mean())
 
 
 def batch_cycles(jobs, target, posts=0):

@@ -1,6 +1,7 @@
 """The cheapest way to cut a convolution: lanes, pieces, interleave, blocks, convolvers."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from hdl.registers import PARAMETER_SLOTS
 from ..errors import CompileError
 from .axis import split_evenly
 from .blocks import block_axis, block_grids
-from .deal import Way, deal_batches
+from .deal import Way, batches_cost, deal_batches
 from .frames import Infeasible, least_frame
 from .placement import partners
 from .predict import STEP_GAP, Traffic, batch_cycles
@@ -69,7 +70,7 @@ def _plan_dense(work, target):
         except Infeasible as reason:
             reasons.append(str(reason))
             continue
-        found += [(_cost(batches, target), batches) for batches in deals]
+        found += [(batches_cost(batches, target), batches) for batches in deals]
         tried += bool(deals)
         if tried == MOST_WAYS:
             break
@@ -77,13 +78,6 @@ def _plan_dense(work, target):
         return min(found, key=lambda item: item[0])[1]
     why = reasons[-1] if reasons else "its kernel fits no lane"
     raise CompileError(f"{work.layer}: no way to cut the layer fits target {target.name}: {why}")
-
-
-def _cost(batches, target):
-    """Return the cycles of batches, and the samples they read, which decide between equals."""
-    return (sum(STEP_GAP + batch_cycles(jobs, target) for jobs in batches),
-            sum(job.read_streams * job.assignment.passes * job.pass_cycles
-                for jobs in batches for job in jobs))
 
 
 def _ways(work, target, reasons):
@@ -117,13 +111,12 @@ def _kernels(work, lane_length, kernel_rows):
 
 def _estimate(work, way, target):
     """Return about how many cycles a way takes, from sizes alone."""
-    axes = [[block_axis(work, axis, place, way.kernel[axis])
-             for place in split_evenly(work.outputs[axis], way.grid[axis])] for axis in (0, 1)]
     convolvers, length = len(target.convolvers), target.lane_length(way.lanes)
-    heights, widths = (np.array([axis.frame for axis in made]) for made in axes)
+    (heights, down), (widths, across) = (
+        _axis_frames(work, axis, way.grid[axis], way.kernel[axis]) for axis in (0, 1))
     frames = np.maximum(np.outer(heights, widths),
                         least_frame(length, way.interleave, target)).sum()
-    entries = work.inputs * math.prod(max(len(axis.pieces) for axis in made) for made in axes)
+    entries = work.inputs * down * across
     turns, blocks = way.lanes * way.interleave, math.prod(way.grid)
     passes = -(-work.maps_per_group // turns) * work.groups
     chain = passes * entries * way.interleave * frames
@@ -135,13 +128,25 @@ def _estimate(work, way, target):
     # Every step waits for its first weights, and for the last pass to be drained.
     ends = (way.lanes + 1) * length + turns * drained / (work.maps * blocks * streams)
     rows = passes * entries * way.interleave * heights.sum() * way.grid[1]
-    memory = _memory_cycles(work, rows / min(passes, convolvers), widths.mean(), target)
+    memory = _memory_cycles(work, way.grid[1], rows / min(passes, convolvers), widths.mean(),
+                            target)
     return max(memory, rounds * max(chain, weights, drained / streams)) + ends
 
 
-def _memory_cycles(work, rows, width, target):
+@lru_cache(maxsize=1 << 12)
+def _axis_frames(work, axis, blocks, taps):
+    """Return the frames' lengths along an axis, block by block, and the most pieces of one."""
+    made = [block_axis(work, axis, place, taps)
+            for place in split_evenly(work.outputs[axis], blocks)]
+    return np.array([item.frame for item in made]), max(len(item.pieces) for item in made)
+
+
+def _memory_cycles(work, across, rows, width, target):
     """Return about how many cycles memory needs, when convolvers share what they can."""
     wide = target.data_width // 16
     beats = width if work.stride[1] > wide else width * work.stride[1] / wide + 1
     written = work.maps * math.prod(work.written)
+    if across > 1:
+        # A beat at either end of a row is filled in part.
+        written += work.maps * work.written[0] * across * (wide - 1)
     return Traffic(int(rows * beats), int(rows), written).cycles(target)
