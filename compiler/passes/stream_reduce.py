@@ -13,6 +13,9 @@ __all__ = ["stream_reduce"]
 #: Samples from which on it is worth more steps, samples that lie together, and terms of a sum.
 _LEAST_SAMPLES, _LEAST_INNER, _MOST_TERMS = 4096, 16, 4096
 
+#: Terms up to which the accumulator leaves a factor of any value 14 bits; powers of two need one.
+_MOST_SCALED = 64
+
 
 def stream_reduce(graph: Graph) -> Graph:
     """Return the graph with reductions over all but the inner dimensions made other nodes.
@@ -69,11 +72,20 @@ def _convolution(node, shapes, groups, terms, together):
                           if math.prod(shape[1:]) == together), (1, together))
     maps = _new(node, shapes, "maps", (groups * terms, rows, columns))
     sums = _new(node, shapes, "sums", (groups, rows, columns))
-    weights = np.full((groups, terms, 1, 1), node.scale)
-    return [_reshape(node, node.inputs[0], maps, shapes[maps]),
-            Conv(sums, (maps,), sums, node.layer, weights=weights, bias=np.zeros(groups),
-                 groups=groups),
-            _reshape(node, sums, node.output, node.target)]
+    exact = math.frexp(node.scale)[0] == 0.5 or terms <= _MOST_SCALED
+    nodes = [_reshape(node, node.inputs[0], maps, shapes[maps]),
+             _ones(node, maps, sums, groups, terms, node.scale if exact else 1.0)]
+    if not exact:
+        scaled = _new(node, shapes, "scaled", shapes[sums])
+        nodes.append(_ones(node, sums, scaled, groups, 1, node.scale))
+        sums = scaled
+    return [*nodes, _reshape(node, sums, node.output, node.target)]
+
+
+def _ones(node, source, name, groups, terms, scale):
+    """Return the convolution that sums the maps of each group and scales the sums."""
+    return Conv(name, (source,), name, node.layer, weights=np.full((groups, terms, 1, 1), scale),
+                bias=np.zeros(groups), groups=groups)
 
 
 def _halves(node, shapes, groups, terms, together):

@@ -10,6 +10,9 @@ from compiler.passes import split_reduce as split_module
 from compiler.passes.own_constants import own_constants
 from compiler.passes.split_reduce import split_reduce
 from compiler.passes.stream_reduce import stream_reduce
+from compiler.pipeline import simplify
+from compiler.quantise import quantise
+from sim.reference import run
 from tests.compiler.flat_graphs import FlatGraph
 from tests.compiler.passes.test_passes import kinds, same
 
@@ -75,6 +78,22 @@ def test_reductions_over_outer_dimensions_read_what_lies_together(kind, shape, a
     after = same(flat.graph(y), stream_reduce)
     assert set(kinds(after)) == ({"Reshape", "Conv"} if kind == "sum"
                                  else {"Elementwise", "Reshape"})
+
+
+@pytest.mark.parametrize("terms", [40, 300, 769, 2048])
+def test_means_over_many_maps_keep_their_bits(terms):
+    flat = FlatGraph({"x": (terms, 9, 16)})
+    graph = simplify(flat.graph(flat.reduce("sum", "x", (0,), 1 / terms)))
+    assert not any(isinstance(node, Reduce) for node in graph.nodes)
+    rng = np.random.default_rng(terms)
+    quantised, _ = quantise(graph, {"x": rng.normal(1, 1, (4, terms, 9, 16))})
+    output = quantised.outputs[0]
+    samples = rng.integers(-3000, 9000, (terms, 9, 16)).astype(np.int16)
+    found = run(quantised, {"x": samples})[output].ravel()
+    mean = samples.mean(0).ravel() * 2.0 ** (
+        quantised.tensors[output].fraction - quantised.tensors["x"].fraction)
+    # A rounding of the sum and one of the mean, and a factor of 14 bits.
+    assert np.abs(found - mean).max() <= 1.6 + np.abs(mean).max() * 2.0**-13
 
 
 @pytest.mark.parametrize(("kind", "shape", "axes"), [
