@@ -168,6 +168,7 @@ def _manifest(graph, summary, target, lowered):
                      "address": lowered.tensors.get(tensor.name)}
                     for tensor in lowered.graph.tensors.values()],
         "steps": lowered.steps,
+        "host": [],
         "log": lowered.log,
         "certificates": certificates(graph, lowered, {
             entry.name: entry.reach for entry in summary.tensors}),

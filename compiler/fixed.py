@@ -199,11 +199,13 @@ class FixedGraph:
         """Return the type that a tensor has for the user, as the ONNX model has it.
 
         Numbers of places, from an `ArgMax` or a `Reduce` of kind argmax, are "int64", also when
-        they were moved; everything else stands for real numbers, "float32".
+        they were moved or counted from the other end; everything else stands for real numbers,
+        "float32".
         """
         makers = {node.output: node for node in self.nodes}
         node = makers.get(name)
         while isinstance(node, (Concat, Move, Reshape)):
             node = makers.get(node.inputs[0])
-        chosen = isinstance(node, ArgMax) or (isinstance(node, Reduce) and node.kind == "argmax")
+        chosen = isinstance(node, ArgMax) or (isinstance(node, Reduce) and node.kind == "argmax") \
+            or (isinstance(node, Lookup) and node.function.startswith("count_down"))
         return "int64" if chosen else "float32"

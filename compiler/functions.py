@@ -37,6 +37,8 @@ class Function:
         and segments follow the leading one.
     zero : bool
         A positive function that is defined for 0, too.
+    whole : bool
+        Its output holds whole numbers: its point stands at the end.
     keeps : bool
         Its output keeps the binary point of its input, which makes it exact.
     corners : callable
@@ -44,6 +46,8 @@ class Function:
         must not reach across.
     useful : callable
         Maps the parameters to the range outside which inputs change no 16-bit output.
+    unrounded : callable, optional
+        What is rounded to the whole numbers that `evaluate` gives.
     """
 
     name: str
@@ -51,13 +55,19 @@ class Function:
     parameters: tuple[float, ...] = ()
     positive: bool = False
     zero: bool = False
+    whole: bool = False
     keeps: bool = False
     corners: Callable = _nowhere
     useful: Callable = _everywhere
+    unrounded: Callable | None = None
 
     def __call__(self, values):
         """Return the function of an array of real values."""
         return self.evaluate(np.asarray(values, np.float64), *self.parameters)
+
+    def exact(self, values):
+        """Return the function of an array of real values, before it is rounded."""
+        return (self.unrounded or self.evaluate)(np.asarray(values, np.float64), *self.parameters)
 
     def __str__(self):
         numbers = ", ".join(f"{value:g}" for value in self.parameters)
@@ -133,7 +143,11 @@ FUNCTIONS = {function.name: function for function in (
     Function("cosh", lambda x: np.cosh(np.clip(x, -700, 700))),
     Function("asinh", np.arcsinh),
     Function("power", lambda x, exponent: np.power(x, exponent)),
-    Function("root", lambda x, exponent: np.power(x, exponent), positive=True),
+    Function("root", lambda x, exponent: np.power(x, exponent), positive=True, zero=True),
+    Function("count_down", lambda x, last: last - x, whole=True),
+    Function("steps", lambda x, scale, low, high: np.clip(np.floor(x * scale + 0.5), low, high),
+             whole=True, useful=lambda scale, low, high: (low / scale, high / scale),
+             unrounded=lambda x, scale, low, high: np.clip(x * scale, low, high)),
     Function("sqrt", np.sqrt, positive=True, zero=True),
     Function("reciprocal", lambda x: 1 / x, positive=True),
     Function("log", np.log, positive=True),

@@ -65,9 +65,10 @@ _SMALLEST, _LARGEST, _DEFAULT = -16, 30, 8
 
 
 def whole_numbers(graph):
-    """Return the tensors that number maps or places: their point stands at the end."""
+    """Return the tensors of whole numbers, of maps or places: their point stands at the end."""
     return {node.output for node in graph.nodes if isinstance(node, ArgMax)
-            or (isinstance(node, Reduce) and node.kind == "argmax")}
+            or (isinstance(node, Reduce) and node.kind == "argmax")
+            or (isinstance(node, Activation) and get_function(node.function).whole)}
 
 
 def range_fractions(graph, ranges, useful):

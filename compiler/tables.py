@@ -5,6 +5,7 @@ straight lines become exact tables; for the others each segment is a near-minima
 coefficients are rounded one after the other, each making good what the rounding before it cost.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -56,7 +57,8 @@ def _scaled(function, input_fraction, output_fraction, samples):
     samples = np.asarray(samples)
     if function.positive:
         samples = np.maximum(samples, 0 if function.zero else 1)
-    return function(np.ldexp(samples.astype(np.float64), -input_fraction)) * 2.0**output_fraction
+    values = np.ldexp(samples.astype(np.float64), -input_fraction)
+    return function.exact(values) * 2.0**output_fraction
 
 
 def table_error(table, function, input_fraction, output_fraction):
@@ -192,9 +194,27 @@ def _clip(function, up, fraction):
     return _line_table(1, 1, 0, 0, int(low), int(high)) if up == 0 else None
 
 
+def _count_down(function, up, fraction):
+    last, = function.parameters
+    return _line_table(-1, -1, int(last), 0) if up == fraction == 0 else None
+
+
+def _steps(function, up, fraction):
+    scale, low, high = function.parameters
+    step = scale * 2.0**-fraction
+    shift = int(min(math.floor(math.log2(HIGHEST / step)), 24))
+    # Between the outermost samples that round to the ends: there must be some.
+    ends = np.trunc(np.array([low, high]) / step).astype(np.int64)
+    if step >= 0.5 or shift < 0 or up != -fraction:
+        return None
+    slope = round(step * 2.0**shift)
+    low, high = np.clip(ends, LOWEST, HIGHEST).tolist()
+    return _line_table(slope, slope, 0, shift, low, high)
+
+
 #: Functions that are straight lines: exact tables, or None where the formats are too far apart.
-_LINES = {"identity": _identity, "relu": _relu, "abs": _abs, "leaky_relu": _leaky_relu_lines,
-          "clip": _clip}
+_LINES = {"abs": _abs, "clip": _clip, "count_down": _count_down, "identity": _identity,
+          "leaky_relu": _leaky_relu_lines, "relu": _relu, "steps": _steps}
 
 
 class _Layout:

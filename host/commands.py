@@ -120,7 +120,8 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, method=
     data = {"program": str(output), "report": page and str(page), "target": program.target,
             "fingerprint": f"{program.fingerprint:016x}", "image_bytes": len(program.image),
             "predicted_cycles": program.predicted_cycles,
-            **{key: manifest[key] for key in ("inputs", "outputs", "steps", "quantisation")}}
+            **{key: manifest[key]
+               for key in ("inputs", "outputs", "steps", "host", "quantisation")}}
     steps = [(step["number"], step["layer"], f"{step['macs']:,}", f"{step['predicted_cycles']:,}")
              for step in manifest["steps"]]
     quantisation = manifest["quantisation"]

@@ -77,7 +77,7 @@ def power(steps, name, exponent):
         return steps.square(name)
     if exponent == 0.5:
         return steps.function(name, "sqrt")
-    if exponent < 0 and float(exponent).is_integer():
+    if exponent < 0:
         return steps.with_constant("div", power(steps, name, -exponent), 1.0, swapped=True)
     return steps.function(name, "power" if float(exponent).is_integer() else "root", exponent)
 

@@ -5,6 +5,7 @@ reported together, under the names the user gave them.
 """
 
 import itertools
+import math
 from dataclasses import replace
 from functools import cached_property
 
@@ -20,10 +21,9 @@ from .onnx_ops import OPERATORS
 
 __all__ = ["import_onnx"]
 
-_HINTS = {
-    "QuantizeLinear": "give the float model; NeuFlow quantises it from calibration data",
-    "DequantizeLinear": "give the float model; NeuFlow quantises it from calibration data",
-}
+_HINTS = dict.fromkeys(
+    ("ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+    "give the float model, or one of QuantizeLinear and DequantizeLinear")
 
 
 def import_onnx(model):
@@ -68,12 +68,15 @@ class Importer:
 
     def __init__(self, proto, where, opset):
         self.proto, self.where, self.opset = proto, where, opset
+        self.outputs = {info.name for info in proto.output}
         self.constants, self.shapes, self.maps = {}, {}, {}
         self.nodes, self.names, self.faults = [], set(), []
         #: Tensors of nodes that are not supported: nothing is known about what depends on them.
         self.unknown = set()
-        #: Tensors of integers, which only the user may read.
-        self.integers = set()
+        #: Tensors of integers: what made them, and who alone may read them.
+        self.integers = {}
+        #: Scale and zero point of quantised tensors.
+        self.quantised = {}
 
     def run(self):
         """Return the float graph.
@@ -140,14 +143,22 @@ class Importer:
             self.constants[layer.outputs[0]] = onnx_constants.constant_value(
                 layer, lambda tensor, name: tensor_values(tensor, name, self.where))
             return
-        if layer.op == "Shape" and read and read[0] in self.shapes:
-            layer.check_attributes(())
-            self.constants[layer.outputs[0]] = np.array(self.shapes[read[0]], np.int64)
+        if layer.op in ("Shape", "Size") and read and read[0] in self.shapes:
+            layer.check_attributes(("end", "start"))
+            shape = self.shapes[read[0]]
+            self.constants[layer.outputs[0]] = np.array(math.prod(shape)) if layer.op == "Size" \
+                else onnx_constants.shape_of(layer, shape)
+            return
+        if layer.op == "CastLike" and read[0] in self.constants \
+                and not any(name in self.unknown for name in read):
+            # What is computed is float.
+            like = self.constants.get(read[-1], np.zeros(1))
+            self.constants[layer.outputs[0]] = self.constants[read[0]].astype(like.dtype)
             return
         if layer.op in onnx_constants.FOLDED and read \
                 and all(name in self.constants for name in read):
-            self.constants[layer.outputs[0]] = onnx_constants.fold(
-                layer, [self.constants[name] for name in read])
+            made = onnx_constants.fold(layer, [self.constants[name] for name in read])
+            self.constants.update(zip(layer.outputs, made, strict=False))
             return
         if layer.op not in OPERATORS:
             hint = _HINTS.get(layer.op)

@@ -127,9 +127,9 @@ class Layer:
             raise self.fault(f"input {index}, {self.inputs[index]!r}, is a constant; supported is "
                              "a tensor that depends on the model's input")
         if self.inputs[index] in self.importer.integers:
-            raise self.fault(f"input {index}, {self.inputs[index]!r}, holds the integers of an "
-                             "ArgMax; supported is an ArgMax that is an output of the network and "
-                             "that no layer reads")
+            what, supported = self.importer.integers[self.inputs[index]]
+            raise self.fault(f"input {index}, {self.inputs[index]!r}, holds the integers of "
+                             f"{what}; supported is {supported}")
         return self.importer.shapes[self.inputs[index]]
 
     def maps(self, index=0):

@@ -141,8 +141,8 @@ def _lrn(layer):
                         (samples, channels, inner), kind="average", window=(size, 1),
                         stride=(1, 1), padding=(before, 0, size - 1 - before, 0),
                         count_include_pad=True)
-    factor = power(steps, steps.line(square, alpha, bias), -beta)
-    layer.result(steps.join("mul", name, factor), shape)
+    divisor = power(steps, steps.line(square, alpha, bias), beta)
+    layer.result(steps.join("div", name, divisor), shape)
 
 
 #: Normalisation.

@@ -7,6 +7,7 @@ from .onnx_matrix import MATRIX
 from .onnx_moves import MOVES
 from .onnx_normalisation import NORMALISATION
 from .onnx_pooling import POOLING
+from .onnx_quantised import QUANTISED
 from .onnx_reduction import REDUCTION
 from .onnx_resize import RESIZE
 from .onnx_shapes import SHAPES
@@ -16,5 +17,5 @@ __all__ = ["OPERATORS"]
 #: `Operator` by name.
 OPERATORS = dict(sorted({
     **CONVOLUTION, **ELEMENTWISE, **FUNCTIONS, **MATRIX, **MOVES, **NORMALISATION, **POOLING,
-    **REDUCTION, **RESIZE, **SHAPES,
+    **QUANTISED, **REDUCTION, **RESIZE, **SHAPES,
 }.items()))

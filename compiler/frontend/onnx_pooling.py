@@ -4,6 +4,9 @@ A maximum or mean over depth, rows and columns is one over rows and columns, the
 """
 
 import math
+from dataclasses import replace
+
+import numpy as np
 
 from .onnx_operator import Operator
 from .onnx_steps import Steps
@@ -15,37 +18,44 @@ __all__ = ["POOLING"]
 def _pool(kind):
     def handler(layer):
         shape = spatial(layer, "pooling")
-        windows = _windows(layer, shape[2:])
-        count_pad = bool(layer.attribute("count_include_pad", 0))
-        if layer.attribute("ceil_mode", 0):
-            grown = _windows(layer, shape[2:], ceil=True)
-            if grown != windows and kind == "average" and count_pad:
-                raise layer.fault("attribute ceil_mode is 1 and makes windows that leave the "
-                                  "padded map while count_include_pad is 1; supported is either")
-            windows = grown
-        for axis, name in enumerate(("depth", "row", "column")[-len(windows.size):]):
-            if max(windows.before[axis], windows.after[axis]) >= windows.window[axis]:
-                raise layer.fault(f"{name} padding {windows.before[axis]} and "
-                                  f"{windows.after[axis]} leaves windows of "
-                                  f"{windows.window[axis]} with no sample of the map; supported is "
-                                  "padding smaller than the window")
-        name = _pooled(layer, layer.inputs[0], shape, windows, kind, count_pad)
+        windows, dilation = _windows(layer, shape[2:])
+        name = _pooled(layer, layer.inputs[0], shape, windows, dilation, kind,
+                       bool(layer.attribute("count_include_pad", 0)))
         layer.result(name, (*shape[:2], *windows.outputs))
     return handler
 
 
-def _windows(layer, size, *, ceil=False):
-    window = layer.sizes("kernel_shape", (0,) * len(size))
+def _windows(layer, size):
+    """Return the `Windows` and the dilation of a layer."""
+    kernel = layer.sizes("kernel_shape", (0,) * len(size))
     dilation = layer.sizes("dilations", (1,) * len(size))
-    if set(dilation) != {1}:
-        raise layer.fault(f"attribute dilations is {list(dilation)}; supported is 1 everywhere")
     layer.require("storage_order", 0, 0, "0 (row major)")
-    return windows_of(layer, size, window, layer.sizes("strides", (1,) * len(size)), ceil=ceil)
+    reach = tuple((taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True))
+    windows = windows_of(layer, size, reach, layer.sizes("strides", (1,) * len(size)),
+                         ceil=bool(layer.attribute("ceil_mode", 0)))
+    for axis, name in enumerate(("depth", "row", "column")[-len(size):]):
+        if max(windows.before[axis], windows.after[axis]) >= reach[axis]:
+            raise layer.fault(f"{name} padding {windows.before[axis]} and {windows.after[axis]} "
+                              f"leaves windows of {reach[axis]} with no sample of the map; "
+                              "supported is padding smaller than the window")
+    return windows, dilation
 
 
-def _pooled(layer, name, shape, windows, kind, count_pad):
+def _pooled(layer, name, shape, windows, dilation, kind, count_pad):
     """Return the name of a pooled tensor of ONNX ``shape``."""
-    steps, samples = Steps(layer), math.prod(shape[:2])
+    steps = Steps(layer)
+    # Windows that ceil_mode lets leave the padded map do not count what is beyond.
+    beyond = count_pad and windows.after != windows.stated
+    if set(dilation) == {1} and not beyond:
+        return _plain(steps, name, shape, windows, kind, count_pad)
+    for axis in range(len(windows.size)):
+        name = _along(steps, name, 2 + axis, windows.axis(axis), dilation[axis], kind, count_pad)
+    return name
+
+
+def _plain(steps, name, shape, windows, kind, count_pad):
+    """Return a pooled tensor: over rows and columns, then over depth."""
+    samples = math.prod(shape[:2])
     depths = shape[2] if len(shape) == 5 else 1
     sides, outputs = (1, *shape[2:])[-2:], (1, *windows.outputs)[-2:]
     maps = samples * depths
@@ -62,6 +72,37 @@ def _pooled(layer, name, shape, windows, kind, count_pad):
         (samples, windows.outputs[0], area), kind=kind,
         window=(windows.window[0], 1), stride=(windows.stride[0], 1),
         padding=(windows.before[0], 0, windows.after[0], 0), count_include_pad=count_pad)
+
+
+def _along(steps, name, axis, windows, dilation, kind, count_pad):
+    """Return a tensor pooled along one axis, its windows put one behind the other first.
+
+    A maximum takes samples of the map again in place of padding.
+    """
+    size, reach, stride = windows.size[0], windows.window[0], windows.stride[0]
+    before, stated, count = windows.before[0], windows.stated[0], windows.outputs[0]
+    shape = steps.shape(name)
+    first = np.arange(count)[:, None] * stride - before
+    taps = first + np.arange(0, reach, dilation)
+    inside = (taps >= 0) & (taps < size)
+    if kind == "max":
+        some = np.where(inside, taps, -1).max(axis=1, keepdims=True)
+        indices = np.where(inside, taps, some)
+    else:
+        indices = np.where(inside, taps, -1)
+    chosen = [None] * len(shape)
+    chosen[axis] = indices.reshape(-1)
+    name = steps.gather(name, chosen)
+    outer, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1:])
+    made = (*shape[:axis], count, *shape[axis + 1:])
+    window = indices.shape[1]
+    name = steps.pool(name, (outer, count * window, inner), made, (outer, count, inner), kind=kind,
+                      window=(window, 1), stride=(window, 1), count_include_pad=True)
+    counted = (taps < size + stated).sum(axis=1) if count_pad else inside.sum(axis=1)
+    if kind == "max" or (counted == window).all():
+        return name
+    share = (window / counted).reshape(-1, *(1,) * (len(shape) - axis - 1))
+    return steps.with_constant("mul", name, share)
 
 
 def _global_pool(kind):
@@ -86,19 +127,20 @@ def _order(layer):
     """Return p of a norm."""
     order = layer.attribute("p", 2)
     if order not in (1, 2):
+        # Small sums of higher powers would be less than a step beside large ones.
         raise layer.fault(f"attribute p is {order}; supported are norms of order 1 and 2")
     return order
 
 
 def _powers(layer, order):
-    """Return the name of what a norm sums: sizes, or squares."""
+    """Return the name of what a norm sums: sizes to its power."""
     layer.shape()
     steps, name = Steps(layer), layer.inputs[0]
     return steps.function(name, "abs") if order == 1 else steps.square(name)
 
 
 def _root(layer, name, order, count):
-    """Make the norm from the mean of ``count`` sizes or squares."""
+    """Make the norm from the mean of ``count`` powers."""
     steps = Steps(layer)
     name = steps.line(name, count)
     layer.result(steps.function(name, "sqrt") if order == 2 else name, steps.shape(name))
@@ -106,9 +148,11 @@ def _root(layer, name, order, count):
 
 def _lp_pool(layer):
     shape, order = spatial(layer, "pooling"), _order(layer)
-    windows = _windows(layer, shape[2:], ceil=bool(layer.attribute("ceil_mode", 0)))
-    name = _pooled(layer, _powers(layer, order), shape, windows, "average", True)
-    _root(layer, name, order, math.prod(windows.window))
+    windows, dilation = _windows(layer, shape[2:])
+    # Every window has as many taps, with zeros in the padding and beyond it.
+    windows = replace(windows, stated=windows.after)
+    name = _pooled(layer, _powers(layer, order), shape, windows, dilation, "average", True)
+    _root(layer, name, order, math.prod(layer.sizes("kernel_shape", (0,) * len(windows.size))))
 
 
 def _global_lp_pool(layer):

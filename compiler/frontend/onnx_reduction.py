@@ -75,7 +75,6 @@ def _arg(sign):
     def handler(layer):
         shape, steps, name = layer.shape(), Steps(layer), layer.inputs[0]
         axis = layer.axis(shape, 0)
-        layer.require("select_last_index", 0, 0, "0, the first of equals")
         count = shape[axis]
         if count > MOST_CHOICES:
             raise layer.fault(f"{count} numbers to choose from; supported are {MOST_CHOICES}")
@@ -83,13 +82,20 @@ def _arg(sign):
             name = steps.line(name, -1)
         keep = layer.attribute("keepdims", 1)
         made = [*shape[:axis], *([1] if keep else []), *shape[axis + 1:]]
-        if axis == 1 and shape[0] == 1 and len(shape) <= 4:
+        if layer.attribute("select_last_index", 0):
+            # The first of equals when they are counted from the end.
+            backwards = [None] * len(shape)
+            backwards[axis] = range(count)[::-1]
+            name = steps.reduce(steps.gather(name, backwards), "argmax", [axis], keep=keep)
+            layer.result(steps.function(name, "count_down", count - 1), made)
+        elif axis == 1 and shape[0] == 1 and len(shape) <= 4:
             sides = maps_shape((1, *shape[1:]))[1:]
             layer.emit(ArgMax, made, [layer.reshaped(name, (count, *sides))], (1, *sides))
         else:
             name = steps.reduce(name, "argmax", [axis], keep=keep)
             layer.result(name, made)
-        layer.importer.integers.add(layer.outputs[0])
+        layer.importer.integers[layer.outputs[0]] = (
+            "an ArgMax", "an ArgMax that is an output of the network and that no layer reads")
     return Operator(handler, ("axis", "keepdims", "select_last_index"))
 
 

@@ -94,6 +94,13 @@ def _cast(layer):
     _identity(layer)
 
 
+def _cast_like(layer):
+    if layer.is_constant(1) and layer.constant(1, "pattern").dtype.kind != "f":
+        raise layer.fault("its pattern is not of a float type; supported are the float types, "
+                          "which all become 16-bit samples")
+    _identity(layer)
+
+
 def _type_name(kind):
     types = onnx.TensorProto.DataType
     return types.Name(kind) if kind in types.values() else kind
@@ -104,6 +111,7 @@ _FLOATS = {getattr(onnx.TensorProto, name) for name in ("FLOAT", "DOUBLE", "FLOA
 #: Reshapes, and what is left out.
 SHAPES = {
     "Cast": Operator(_cast, ("round_mode", "saturate", "to")),
+    "CastLike": Operator(_cast_like, ("round_mode", "saturate")),
     "Dropout": Operator(_dropout, ("ratio", "seed"), constants=(1, 2)),
     "Flatten": Operator(_flatten, ("axis",)),
     "Identity": Operator(_identity),

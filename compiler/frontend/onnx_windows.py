@@ -28,6 +28,8 @@ class Windows:
         Samples from one window to the next.
     before, after : tuple of int
         Padding.
+    stated : tuple of int
+        Padding behind the map before it grew to hold incomplete windows.
     """
 
     size: tuple[int, ...]
@@ -35,6 +37,11 @@ class Windows:
     stride: tuple[int, ...]
     before: tuple[int, ...]
     after: tuple[int, ...]
+    stated: tuple[int, ...]
+
+    def axis(self, index):
+        """Return the windows along one dimension."""
+        return Windows(*((value[index],) for value in vars(self).values()))
 
     @property
     def outputs(self):
@@ -95,6 +102,7 @@ def windows_of(layer, size, window, stride, *, ceil=False):
                                                                       strict=True)), strict=True)
         # Automatic padding says how many windows there are.
         ceil = False
+    stated = after
     if ceil:
         after = tuple(map(_round_up, size, window, stride, before, after))
     for axis, name in enumerate(("depths", "rows", "columns")[-rank:]):
@@ -105,7 +113,7 @@ def windows_of(layer, size, window, stride, *, ceil=False):
         if window_outputs(size[axis], window[axis], stride[axis], before[axis], after[axis]) < 1:
             raise layer.fault(f"the window has {window[axis]} {name}, the map with its padding "
                               f"only {padded}; there would be no output")
-    return Windows(tuple(size), tuple(window), tuple(stride), tuple(before), tuple(after))
+    return Windows(*map(tuple, (size, window, stride, before, after, stated)))
 
 
 def _automatic(mode, length, taps, step):

@@ -15,9 +15,10 @@ INPUTS = np.arange(-32768, 32768)
 
 #: For every family of functions, the parameters of one of them.
 PARAMETERS = {
-    "celu": (1.5,), "clip": (-1.0, 2.0), "elu": (0.7,), "leaky_relu": (0.1,), "linear": (-0.7, 1.2),
-    "power": (3.0,), "root": (-1.5,), "selu": (1.6733, 1.0507), "shrink": (0.3, 1.53),
-    "swish": (1.0,), "thresholded_relu": (0.8,)}
+    "celu": (1.5,), "clip": (-1.0, 2.0), "count_down": (9.0,), "elu": (0.7,), "leaky_relu": (0.1,),
+    "linear": (-0.7, 1.2), "power": (3.0,), "root": (1.5,), "selu": (1.6733, 1.0507),
+    "shrink": (0.3, 1.53), "steps": (20.0, -128.0, 127.0), "swish": (1.0,),
+    "thresholded_relu": (0.8,)}
 
 #: Formats the quantiser picks, beside the two that the goal names.
 FORMATS = [(8, 8), (12, 12), (12, 14), (11, 14), (13, 14), (14, 14), (10, 14), (8, 14), (15, 15)]
@@ -167,7 +168,8 @@ def test_tables_are_plain_data():
 
 
 SMOOTH = [name for name in FUNCTIONS
-          if name not in ("identity", "relu", "abs", "leaky_relu", "clip", "reciprocal", "root")]
+          if name not in ("identity", "relu", "abs", "leaky_relu", "clip", "reciprocal", "root",
+                          "steps")]
 
 
 @pytest.mark.parametrize("formats", [(8, 8), (12, 12), (11, 13), (13, 14)])
@@ -182,3 +184,21 @@ def test_every_function_stays_within_a_step_or_three(name, formats):
 
 def test_square_root_of_nothing_is_nothing():
     assert evaluate(make_table("sqrt", 8, 12), np.array([-5, 0, 1])).tolist() == [0, 0, 256]
+
+
+@pytest.mark.parametrize("scale", [8.0, 20.0, 127 / 3])
+def test_steps_round_to_whole_numbers(scale):
+    function = get_function("steps", (scale, -128.0, 100.0))
+    table = make_table(function, 12, 0)
+    x = INPUTS / 2.0**12
+    exact = x * scale
+    wanted = np.clip(np.floor(exact + 0.5), -128, 100)
+    found = evaluate(table, INPUTS)
+    # Only what lies next to a half may go the other way.
+    near = np.abs(exact - np.floor(exact) - 0.5) < 0.01
+    assert (found == wanted)[~near].all() and np.abs(found - wanted).max() <= 1
+
+
+def test_counting_down_is_exact():
+    table = make_table(get_function("count_down", (999.0,)), 0, 0)
+    assert evaluate(table, np.arange(1000)).tolist() == list(range(999, -1, -1))

@@ -94,8 +94,15 @@ def windows():
             yield _one(f"{op} {rank}-D", op, shape, **options)
         yield _one(f"AveragePool {rank}-D counting", "AveragePool", shape, count_include_pad=1,
                    ceil_mode=0, **options)
-        yield _one(f"MaxPool {rank}-D ceil", "MaxPool", shape, kernel_shape=kernel, ceil_mode=1,
-                   strides=[2] * rank)
+        for op in ("MaxPool", "AveragePool"):
+            yield _one(f"{op} {rank}-D ceil", op, shape, kernel_shape=kernel, ceil_mode=1,
+                       strides=[2] * rank, opset=19)
+            yield _one(f"{op} {rank}-D dilated", op, shape, kernel_shape=kernel, opset=19,
+                       dilations=[2, 1, 3][:rank], strides=[1, 2, 2][:rank],
+                       pads=[1, 0, 1][:rank] * 2)
+        yield _one(f"AveragePool {rank}-D ceil counting", "AveragePool", shape, opset=19,
+                   kernel_shape=[3] * rank, pads=[1, 0, 0][:rank] * 2, strides=[2] * rank,
+                   count_include_pad=1, ceil_mode=1)
         for op in ("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"):
             yield _one(f"{op} {rank}-D", op, shape)
     yield _one("LpPool of order 1", "LpPool", (1, 3, 6, 5), kernel_shape=[2, 2], p=1)
@@ -197,6 +204,17 @@ def reductions():
     for op in ("ArgMax", "ArgMin"):
         for axis, keep in ((0, 1), (1, 0), (-1, 1)):
             yield _one(f"{op} {axis}", op, (4, 5, 6), axis=axis, keepdims=keep)
+            yield _equals(op, axis, keep)
+
+
+def _equals(op, axis, keep):
+    """Return a choice among samples that are equal: the last of them."""
+    nodes = [node("Clip", ["x", "low", "high"], "c"),
+             node(op, ["c"], "y", axis=axis, keepdims=keep, select_last_index=1)]
+    shapes = {"x": (4, 5, 6)}
+    constants = {"low": np.float32(-0.1), "high": np.float32(0.1)}
+    return f"{op} {axis} of equals", model(nodes, shapes, constants=constants,
+                                           integers=("y",)), shapes
 
 
 def normalisations():

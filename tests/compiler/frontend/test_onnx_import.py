@@ -77,8 +77,6 @@ W = {"w": np.ones((6, 4, 3, 3))}
     (single("MaxPool", kernel_shape=[3, 3], pads=[3, 0, 0, 0]), "row padding 3 and 0 leaves"),
     (single("MaxPool", kernel_shape=[2, 2], storage_order=1), "storage_order is 1; supported is 0"),
     (single("MaxPool"), r"attribute kernel_shape is \[0, 0\]; its values must be at least 1"),
-    (single("AveragePool", kernel_shape=[3, 3], ceil_mode=1, strides=[2, 2], count_include_pad=1),
-     "ceil_mode is 1 and makes windows that leave"),
     (single("BatchNormalization", {name: np.ones(4) for name in "abcd"}, training_mode=1),
      "training_mode is 1; supported is 0"),
     (single("Hardmax"), "this operator is not supported"),
