@@ -141,3 +141,11 @@ def test_what_cannot_be(compiled, images, monkeypatch):
 def test_public_names():
     assert neuflow.evaluate is evaluate
     assert neuflow.BatchError is BatchError
+
+
+@pytest.mark.rtl
+def test_each_worker_has_a_simulation_of_its_own(compiled, images, expected):
+    few = {name: values[:4] for name, values in images.items()}
+    result = run_batch(compiled, few, "rtl", jobs=2)
+    _same(result.outputs, {name: values[:4] for name, values in expected.items()})
+    assert len(result.cycles) == 4 and min(result.cycles) > 0
