@@ -13,6 +13,7 @@ from hdl.target import TARGETS
 
 from .errors import ProgramError
 from .fixed import FixedGraph
+from .lower.predict import STEP_GAP
 from .serialise import decode_graph, encode_graph
 
 __all__ = ["FORMAT", "VERSION", "Program"]
@@ -57,8 +58,14 @@ class Program:
 
     @property
     def predicted_cycles(self):
-        """Sum of the steps' predicted cycles."""
-        return sum(step["predicted_cycles"] for step in self.manifest["steps"])
+        """Predicted cycles of a whole run: its steps, and control between them.
+
+        A step's packets are loaded while the step before runs; after a short step control waits.
+        """
+        steps = self.manifest["steps"]
+        loads = [step.get("load_cycles", 0) for step in steps] + [0]
+        return loads[0] + sum(max(step["predicted_cycles"] + STEP_GAP, load)
+                              for step, load in zip(steps, loads[1:], strict=True))
 
     def to_bytes(self):
         """Return the content of the program's file."""

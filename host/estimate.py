@@ -8,7 +8,6 @@ import numpy as np
 
 from compiler.compile import compile_graph
 from compiler.frontend.onnx_import import import_onnx
-from compiler.lower.predict import STEP_GAP
 from compiler.pipeline import simplify
 from sim.functional import prepare
 from sim.functional.demand import Demand, step_demands
@@ -18,7 +17,7 @@ from . import files, render
 from .commands import Result, named_target
 
 __all__ = ["Estimate", "LayerEstimate", "bound_of", "estimate_file", "estimate_graph",
-           "estimate_program", "run_cycles"]
+           "estimate_program"]
 
 #: Parts of the machine that can bound a step, by their names in `Demand`.
 _PARTS = ("chain", "weights", "drain", "stream", "memory")
@@ -159,22 +158,6 @@ def bound_of(cycles, demand):
     return part if 2 * getattr(demand, part) >= cycles else "start"
 
 
-def run_cycles(steps):
-    """Return the predicted cycles of a whole run: its steps, and control between them.
-
-    Packets of a step are loaded while the one before runs; a short step waits for them.
-
-    Parameters
-    ----------
-    steps : list of dict
-        Of a program's manifest.
-    """
-    loads = [step["load_cycles"] for step in steps]
-    runs = [step["predicted_cycles"] + STEP_GAP for step in steps]
-    return loads[0] + sum(max(run, load) for run, load in
-                          zip(runs, [*loads[1:], 0], strict=True))
-
-
 def estimate_program(program, target):
     """Return the `Estimate` of a compiled program.
 
@@ -192,7 +175,7 @@ def estimate_program(program, target):
     for step, demand in zip(steps, step_demands(target, prepared), strict=True):
         layers.setdefault(step["layer"], []).append((step, demand))
     return Estimate(target, [_layer(target, name, pairs) for name, pairs in layers.items()],
-                    run_cycles(steps), _needed(program, target, prepared))
+                    program.predicted_cycles, _needed(program, target, prepared))
 
 
 def _layer(target, name, pairs):

@@ -73,7 +73,7 @@ def test_compile_tells_programs(folder):
     told = json.loads(result.stdout)
     assert told["target"] == "ecp5-85k"
     assert told["program"] == "small.neuflow"
-    assert told["predicted_cycles"] == sum(step["predicted_cycles"] for step in told["steps"])
+    assert told["predicted_cycles"] > sum(step["predicted_cycles"] for step in told["steps"])
     assert told["inputs"][0]["shape"] == [1, 1, 6, 6]
 
 
@@ -123,7 +123,7 @@ def test_functional_runs_predict_cycles(program):
     run = ("run", "small.neuflow", "image.npy", "--backend", "functional")
     told = json.loads(neuflow(*run, "--json").stdout)
     assert told["cycles"] is None
-    assert told["predicted_cycles"] == sum(step["predicted_cycles"] for step in told["steps"]) > 0
+    assert told["predicted_cycles"] > sum(step["predicted_cycles"] for step in told["steps"]) > 0
     assert f"{told['predicted_cycles']:,} cycles predicted on tiny (" in neuflow(*run).stdout
 
 
