@@ -1,4 +1,4 @@
-"""Cut reductions that are too large for one operator, or for the loops of one channel, in two."""
+"""Cut reductions in two that are too large for one operator, or keep too few of them busy."""
 
 import math
 from dataclasses import replace
@@ -10,6 +10,10 @@ __all__ = ["MOST_LOOPS", "MOST_REDUCED", "split_reduce"]
 
 #: Most samples that one operator reduces, and most loops over them.
 MOST_REDUCED, MOST_LOOPS = (1 << 16) - 1, 4
+
+#: Outputs below which, and samples of each from which on, partial results are made of about
+#: so many parts, for as many operators.
+_FEW_OUTPUTS, _MANY_SAMPLES, _PARTS = 8, 8192, 16
 
 
 def split_reduce(graph: Graph) -> Graph:
@@ -31,14 +35,17 @@ def _levels(node, shapes):
     """Return the nodes that make a Reduce; ``shapes`` takes those of new tensors."""
     outer = len(node.kept)
     counts, strides = merge(node.reduced, node.read.strides[outer:])
-    if math.prod(counts) <= MOST_REDUCED and len(counts) <= MOST_LOOPS:
+    total, most = math.prod(counts), MOST_REDUCED
+    if math.prod(node.kept) < _FEW_OUTPUTS and total >= _MANY_SAMPLES:
+        most = min(most, total // _PARTS)
+    if total <= most and len(counts) <= MOST_LOOPS:
         return [node]
     loops, inner = list(zip(counts, strides, strict=True)), []
     while loops and len(inner) < MOST_LOOPS:
         count, stride = loops[-1]
-        room = MOST_REDUCED // math.prod(count for count, _ in inner)
+        room = most // math.prod(count for count, _ in inner)
         part = max(size for size in range(1, min(count, room) + 1) if count % size == 0)
-        if part == 1:
+        if part == 1 or (not inner and part < min(count, room // 8)):
             break
         inner.insert(0, (part, stride))
         if part < count:
@@ -46,7 +53,7 @@ def _levels(node, shapes):
             break
         loops.pop()
     if not inner:
-        return _uneven(node, loops, shapes)
+        return _uneven(node, loops, most, shapes)
     first, middle = _partial(node, loops, inner, node.read.start, shapes, "part")
     return [first, *_levels(_last(node, middle, shapes), shapes)]
 
@@ -72,10 +79,12 @@ def _last(node, middle, shapes):
                    read=Walk(0, (rounds, 1)))
 
 
-def _uneven(node, loops, shapes):
+def _uneven(node, loops, most, shapes):
     """Return the nodes for a loop of so many samples that nothing divides it: the rest apart."""
     count, stride = loops[-1]
-    size = MOST_REDUCED // 2
+    size = max(most // 2, 1)
+    while count % size == 0:
+        size -= 1
     whole, rest = divmod(count, size)
     start = node.read.start
     first, main = _partial(node, [*loops[:-1], (whole, stride * size)], [(size, stride)], start,

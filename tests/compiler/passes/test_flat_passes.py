@@ -59,8 +59,18 @@ def test_large_reductions_are_cut(monkeypatch, kind, shape, axes):
     assert after.nodes[-1].output == y
 
 
+@pytest.mark.parametrize(("shape", "axes"), [
+    ((3, 20000), (1,)), ((2, 9973), (1,)), ((1, 9973, 7), (1, 2)), ((128, 81), (0, 1)),
+    ((2 * 9973,), (0,))])
+def test_few_outputs_of_many_samples_are_shared_among_operators(shape, axes):
+    flat = FlatGraph({"x": shape})
+    after = same(flat.graph(flat.reduce("sum", "x", axes)), split_reduce)
+    first, *_ = (node for node in after.nodes if isinstance(node, Reduce))
+    assert math.prod(first.kept) >= 16 and len(after.nodes) <= 6
+
+
 def test_what_fits_and_what_chooses_places_stay():
-    flat = FlatGraph({"x": (2, 65535), "z": (2, 70000)})
+    flat = FlatGraph({"x": (8, 65535), "z": (8, 70000)})
     y = flat.reduce("sum", "x", (1,))
     z = flat.reduce("argmax", "z", (1,))
     w = flat.reduce("max", flat.node(Activation, ["z"], function="relu"), (0, 1))
