@@ -1,10 +1,10 @@
-"""The pipelined divider of an operator."""
+"""The pipelined divider that the operators of a tile share."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Divider", "add_or_subtract"]
+__all__ = ["Divider", "DividerUser", "SharedDivider", "add_or_subtract"]
 
 
 def add_or_subtract(a, b, subtract, width):
@@ -32,7 +32,7 @@ class Divider(wiring.Component):
     a, b : In(signed(16))
         Dividend and divisor.
     shift : In(4)
-        Left shift of ``a``; constant while words are inside.
+        Left shift of ``a``.
     quotient : Out(signed(16))
         For ``b`` = 0 saturated by the sign of ``a``, 0 for ``a`` = 0.
     saturated : Out(1)
@@ -67,8 +67,9 @@ class Divider(wiring.Component):
         magnitude = register(Mux(self.a < 0, -self.a, self.a)[:16])
         divisor = register(Mux(self.a == 0, 1, Mux(self.b < 0, -self.b, self.b))[:16])
         negative = register((self.a < 0) ^ (self.b < 0))
+        shift = register(self.shift)
 
-        shifted = register(magnitude << self.shift)
+        shifted = register(magnitude << shift)
         half = register((divisor - negative)[1:16])
         divisor, negative = register(divisor), register(negative)
 
@@ -100,4 +101,58 @@ class Divider(wiring.Component):
             self.quotient.eq(Mux(negative, Mux(clipped, -0x8000, -magnitude),
                                  Mux(clipped, 0x7FFF, magnitude))),
         ]
+        return m
+
+
+class DividerUser(wiring.Signature):
+    """What an operator and the divider it shares say to each other.
+
+    Members
+    -------
+    want : Out(1)
+        Operands are there, and may be taken in this cycle if ``grant`` is high.
+    grant : In(1)
+        Does not depend on this user's ``want``.
+    a, b : Out(signed(16))
+        The operands, a cycle after they were taken.
+    shift : Out(4)
+        See `Divider`.
+    quotient : In(signed(16)), saturated : In(1)
+        `Divider.LATENCY` cycles after the operands.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "want": Out(1), "grant": In(1), "a": Out(signed(16)), "b": Out(signed(16)),
+            "shift": Out(unsigned(4)), "quotient": In(signed(16)), "saturated": In(1)})
+
+
+class SharedDivider(wiring.Component):
+    """One divider for two operators: one divides at full rate, two take turns.
+
+    Members
+    -------
+    users : In(DividerUser), array of 2
+    """
+
+    def __init__(self):
+        super().__init__({"users": In(DividerUser()).array(2)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.divider = divider = Divider()
+        first, second = self.users
+
+        turn = Signal()  # of the second user, when both want
+        chosen = Signal()
+        m.d.comb += [first.grant.eq(~(second.want & turn)), second.grant.eq(~first.want | turn)]
+        m.d.sync += [
+            turn.eq(first.want & ~turn),
+            chosen.eq(second.want & second.grant),
+        ]
+        m.d.comb += [getattr(divider, name).eq(Mux(chosen, getattr(second, name),
+                                                   getattr(first, name)))
+                     for name in ("a", "b", "shift")]
+        for user in self.users:
+            m.d.comb += [user.quotient.eq(divider.quotient), user.saturated.eq(divider.saturated)]
         return m

@@ -139,13 +139,15 @@ class _Fifo(wiring.Component):
         loop, delay = Signal(), Signal()
         limit = Signal(range(self.capacity + 1))  # words taken before the input stops
         last_block = Signal.like(self.read_block)
-        level = Signal.like(limit)  # words in memory; a loop keeps those that it plays
-        count = Signal(16)          # zeros sent by a delay, or rounds played by a loop
-        all_counted = count == Mux(loop, self.repeat, self.length)
+        # Words in memory; once a loop is full, those that this round has yet to play.
+        level = Signal.like(limit)
+        full, empty = Signal(init=1), Signal(init=1)
+        left = Signal(16)  # zeros that a delay sends, or rounds that a loop plays
+        more, endless = Signal(), Signal()  # whether any are left
 
         m.d.comb += [
-            skid_i.o.ready.eq(level != limit),
-            self.write.eq(skid_i.o.valid & skid_i.o.ready),
+            skid_i.o.ready.eq(~full),
+            self.write.eq(skid_i.o.valid & ~full),
             self.write_data.eq(skid_i.o.payload),
         ]
         next_write = self._next(m, self.write_block, self.write_offset, last_block)
@@ -154,11 +156,10 @@ class _Fifo(wiring.Component):
 
         # A word (or a zero) is fetched when the one before it has left the memory's output.
         fetch, fetched, zero = Signal(), Signal(), Signal()
-        pad = delay & ~all_counted
-        over = all_counted & (self.repeat != 0)
+        pad = delay & more
         m.d.comb += [
             fetch.eq(~fetched | skid_o.i.ready),
-            self.read.eq(fetch & ~pad & (level != 0) & (~loop | ((level == limit) & ~over))),
+            self.read.eq(fetch & ~pad & Mux(loop, full & more, ~empty)),
             skid_o.i.valid.eq(fetched),
             skid_o.i.payload.eq(Mux(zero, 0, self.read_data)),
         ]
@@ -170,32 +171,41 @@ class _Fifo(wiring.Component):
                 self.data_block.eq(self.read_block),
                 Cat(self.read_offset, self.read_block).eq(next_read),
             ]
-        # A full loop ends where its next word would be written.
-        end = self.read & loop & (next_read == Cat(self.write_offset, self.write_block))
+        single = level == 1
+        end = self.read & loop & single
         with m.If(end):
             m.d.sync += [self.read_block.eq(self.first), self.read_offset.eq(0)]
-        m.d.sync += count.eq(count + ((fetch & pad) | end))
+        with m.If((fetch & pad) | end):
+            m.d.sync += [left.eq(left - 1), more.eq(endless | (left != 1))]
 
-        leaves = self.read & ~loop
-        with m.If(self.write != leaves):
-            m.d.sync += level.eq(level + Mux(leaves, -1, 1))
+        stepped = Signal.like(level)
+        m.d.comb += stepped.eq(level + Mux(self.read, -1, 1))
+        with m.If(self.write & ~self.read):
+            m.d.sync += [level.eq(stepped), full.eq(stepped == limit), empty.eq(0)]
+        with m.Elif(self.read & ~self.write):
+            m.d.sync += [level.eq(Mux(loop & single, limit, stepped)), full.eq(loop),
+                         empty.eq(single)]
 
         with m.If(self.start):
+            off = self.mode == OFF
+            none = Mux(self.mode == LOOP, self.length == 0, self.blocks == 0)
             m.d.sync += [
                 loop.eq(self.mode == LOOP),
                 delay.eq(self.mode == DELAY),
                 limit.eq(Mux(self.mode == LOOP, self.length, self.blocks * self.block_depth)),
                 last_block.eq(self.first + self.blocks - 1),
                 level.eq(0),
-                count.eq(0),
+                full.eq(off | none),
+                empty.eq(1),
+                left.eq(Mux(self.mode == LOOP, self.repeat, self.length)),
+                more.eq(self.length != 0),
+                endless.eq((self.mode == LOOP) & (self.repeat == 0)),
                 fetched.eq(0),
                 self.write_block.eq(self.first),
                 self.write_offset.eq(0),
                 self.read_block.eq(self.first),
                 self.read_offset.eq(0),
             ]
-            with m.If(self.mode == OFF):
-                m.d.sync += limit.eq(0)
 
         return m
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .divider import Divider, add_or_subtract
+from .divider import Divider, DividerUser, add_or_subtract
 from .registers import OPERATIONS, tile_units
 from .requantise import Requantise
 from .stream import SkidBuffer, StreamFifo
@@ -28,9 +28,9 @@ class Operator(wiring.Component):
 
     One result for each pair of words, or for each word where b is constant; a reduction gives one
     for each ``count`` words of a, never takes b, and starts anew after it. Takes a word of each
-    stream it needs a cycle. Latency 12 cycles, to divide 27. One multiplier, 16 x 16 bits. The
+    stream it needs a cycle. Latency 12 cycles, to divide 27. One multiplier, 17 x 16 bits. The
     pipeline never stops; it takes words only when the FIFO behind it has room for all results on
-    their way.
+    their way. The divider is the tile's: when its other operator divides, too, they take turns.
 
     Members
     -------
@@ -43,6 +43,8 @@ class Operator(wiring.Component):
     start : In(1)
         First cycle of a new ``config``: empties the operator and starts its counts anew. While
         high nothing is taken or offered.
+    divider : Out(DividerUser)
+        The divider.
     saturated : Out(1)
         High for one cycle when a result that is kept was clipped.
 
@@ -56,6 +58,7 @@ class Operator(wiring.Component):
             "o": Out(stream.Signature(signed(16))),
             "config": In(LAYOUT),
             "start": In(1),
+            "divider": Out(DividerUser()),
             "saturated": Out(1),
         })
 
@@ -70,23 +73,27 @@ class Operator(wiring.Component):
         wiring.connect(m, fifo.o, wiring.flipped(self.o))
         m.d.comb += [part.clear.eq(self.start) for part in (skid_a, skid_b, fifo)]
 
-        use_b, fire, room = Signal(), Signal(), Signal()
-        m.d.sync += room.eq(fifo.level < FIFO_DEPTH - LATENCY - 1)
-        m.d.comb += [
+        use_b, divides, fire, room = Signal(), Signal(), Signal(), Signal()
+        take = room & (self.divider.grant | ~divides)
+        m.d.sync += [
+            room.eq(fifo.level < FIFO_DEPTH - LATENCY - 1),
+            # `start` holds everything still while these take their values.
             use_b.eq(~self.config.constant_enable & ~self._is("reduce_")),
-            fire.eq(skid_a.o.valid & (skid_b.o.valid | ~use_b) & room),
-            skid_a.o.ready.eq(room & (skid_b.o.valid | ~use_b)),
-            skid_b.o.ready.eq(room & skid_a.o.valid & use_b),
+            divides.eq(self._is("div")),
+        ]
+        m.d.comb += [
+            fire.eq(skid_a.o.valid & (skid_b.o.valid | ~use_b) & take),
+            skid_a.o.ready.eq(take & (skid_b.o.valid | ~use_b)),
+            skid_b.o.ready.eq(take & skid_a.o.valid & use_b),
+            self.divider.want.eq(skid_a.o.valid & (skid_b.o.valid | ~use_b) & room & divides),
         ]
 
         a, b = Signal(signed(16), reset_less=True), Signal(signed(16), reset_less=True)
-        m.d.sync += [
-            a.eq(skid_a.o.payload),
-            b.eq(Mux(use_b, skid_b.o.payload, self.config.constant)),
-        ]
+        operand = Mux(use_b, skid_b.o.payload, self.config.constant)
+        m.d.sync += [a.eq(skid_a.o.payload), b.eq(operand)]
 
         quotient = self._divide(m, fire, a, b)
-        result = self._calculate(m, fire, a, b)
+        result = self._calculate(m, fire, a, b, operand)
         self._decimate(m, fifo.i, *(Mux(self._is("div"), *pair)
                                     for pair in zip(quotient, result, strict=True)))
         return m
@@ -106,57 +113,40 @@ class Operator(wiring.Component):
 
     def _divide(self, m, fire, a, b):
         """Return valid, quotient and whether it was clipped."""
-        m.submodules.divider = divider = Divider()
-        m.d.comb += [divider.a.eq(a), divider.b.eq(b), divider.shift.eq(self.config.shift)]
+        port = self.divider
+        m.d.comb += [port.a.eq(a), port.b.eq(b), port.shift.eq(self.config.shift)]
         valid = self._later(m, fire, Divider.LATENCY + 1, clear=self.start)
-        return valid, divider.quotient, divider.saturated
+        return valid, port.quotient, port.saturated
 
-    def _calculate(self, m, fire, a, b):
-        """Return valid, result and whether it was clipped, for everything but division."""
+    def _calculate(self, m, fire, a, b, operand):
+        """Return valid, result and whether it was clipped, for everything but division.
+
+        Registers of operations that are not chosen are held at zero, so that an OR joins them.
+        ``operand`` is what ``b`` takes.
+        """
         number, last = self._count(m, fire)
+        multiplies, adds, compares = Signal(), Signal(), Signal()
+        m.d.sync += [multiplies.eq(self._is("mul", "reduce_sum")),
+                     adds.eq(self._is("add", "sub")), compares.eq(self._is("max", "min"))]
+        product, products = self._multiply(m, fire, a, operand, multiplies, number)
 
         # Sum, difference and comparison: shift, then one adder.
-        shifted_a = Signal(signed(31), reset_less=True)
+        subtract = Signal()
         shifted_b = Signal(signed(31), reset_less=True)
-        total = Signal(signed(32), reset_less=True)
-        subtract = ~self._is("add")
+        total, below = Signal(signed(32), reset_less=True), Signal(reset_less=True)
+        chosen_a, chosen_b = (Signal(signed(31), name=f"chosen_{name}", reset_less=True)
+                              for name in "ab")
+        shifted_a = product[:31].as_signed()
+        added = add_or_subtract(shifted_a, shifted_b, subtract, 32)
         m.d.sync += [
-            shifted_a.eq(a << self.config.shift_a),
-            shifted_b.eq(b << self.config.shift_b),
-            total.eq(add_or_subtract(shifted_a, shifted_b, subtract, 32)),
+            subtract.eq(~self._is("add")), shifted_b.eq(b << self.config.shift_b),
+            total.eq(Mux(adds, added, 0)), below.eq(added[-1] ^ self._is("min")),
+            chosen_a.eq(Mux(compares, shifted_a, 0)), chosen_b.eq(Mux(compares, shifted_b, 0)),
         ]
-        take_b = total[-1] ^ self._is("min")
-        chosen = Mux(take_b, self._later(m, shifted_b, 1), self._later(m, shifted_a, 1))
-
-        # Product and sum of products: operands, product and sum each have a register, as in a DSP
-        # block. A lone product is a sum of one.
-        product = Signal(signed(32), reset_less=True)
-        products = Signal(signed(48), reset_less=True)
-        m.d.sync += product.eq(a * b)
-        anew, add = self._later(m, number == 1, 2), self._later(m, fire, 2)
-        with m.If(add):
-            m.d.sync += products.eq(Mux(anew, 0, products) + product)
-
-        # Inverted numbers compare the other way round; the first of equals stays.
-        extreme, place = Signal(signed(16), reset_less=True), Signal(16, reset_less=True)
-        invert = self._is("reduce_max", "reduce_argmax").replicate(16)
-        better = (a ^ invert)[:16].as_signed() < (extreme ^ invert)[:16].as_signed()
-        number_then = self._later(m, number, 1)
-        with m.If(self._later(m, fire, 1) & ((number_then == 1) | better)):
-            m.d.sync += [extreme.eq(a), place.eq(number_then - 1)]
-        extreme_then, place_then = self._later(m, extreme, 1), self._later(m, place, 1)
 
         value = Signal(signed(48), reset_less=True)
-        with m.If(self._is("add", "sub")):
-            m.d.sync += value.eq(total)
-        with m.Elif(self._is("max", "min")):
-            m.d.sync += value.eq(chosen)
-        with m.Elif(self._is("mul", "reduce_sum")):
-            m.d.sync += value.eq(products)
-        with m.Elif(self._is("reduce_argmax")):
-            m.d.sync += value.eq(place_then)
-        with m.Else():
-            m.d.sync += value.eq(extreme_then)
+        m.d.sync += value.eq(total | products | self._extreme(m, fire, a, number)
+                             | Mux(below, chosen_b, chosen_a))
 
         m.submodules.requantise = requantise = Requantise(48)
         m.d.comb += [
@@ -168,6 +158,48 @@ class Operator(wiring.Component):
             requantise.o.ready.eq(1),  # the FIFO has room
         ]
         return requantise.o.valid, requantise.o.payload, requantise.saturated
+
+    def _multiply(self, m, fire, a, operand, multiplies, number):
+        """Return a times ``operand`` or the power of two that shifts a, and the sum of products.
+
+        Operands, product and sum each have a register, as in a DSP block. A lone product is a
+        sum of one.
+        """
+        power = Signal(16, reset_less=True)
+        factor = Signal(signed(17), reset_less=True)
+        product = Signal(signed(33), reset_less=True)
+        products = Signal(signed(48), reset_less=True)
+        m.d.sync += [
+            power.eq(1 << self.config.shift_a),
+            factor.eq(Mux(multiplies, operand, power)),
+            product.eq(a * factor),
+        ]
+        anew, add = self._later(m, number == 1, 2), self._later(m, fire, 2)
+        with m.If(~multiplies):
+            m.d.sync += products.eq(0)
+        with m.Elif(add):
+            m.d.sync += products.eq(Mux(anew, 0, products) + product)
+        return product, products
+
+    def _extreme(self, m, fire, a, number):
+        """Return the extreme of a reduction, or its place, 3 cycles after its last word."""
+        # Inverted numbers compare the other way round; the first of equals stays.
+        extreme, place = Signal(signed(16), reset_less=True), Signal(16, reset_less=True)
+        invert = self._is("reduce_max", "reduce_argmax").replicate(16)
+        better = (a ^ invert)[:16].as_signed() < (extreme ^ invert)[:16].as_signed()
+        number_then = self._later(m, number, 1)
+        with m.If(self._later(m, fire, 1) & ((number_then == 1) | better)):
+            m.d.sync += [extreme.eq(a), place.eq(number_then - 1)]
+
+        found = Signal(signed(17), reset_less=True)
+        seeks = Signal()
+        m.d.sync += [
+            seeks.eq(self._is("reduce_max", "reduce_min", "reduce_argmax")),
+            found.eq(Mux(self._is("reduce_argmax"), place, extreme)),
+        ]
+        with m.If(~seeks):
+            m.d.sync += found.eq(0)
+        return found
 
     def _count(self, m, fire):
         """Return the number of the word taken in its reduction, from 1, and whether it is last."""

@@ -6,7 +6,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .select import select
+
 __all__ = ["Requantise"]
+
+#: Bits of a shifted word that can be in range: 17 before rounding, and the one below them.
+_WINDOW = 18
 
 
 class Requantise(wiring.Component):
@@ -66,28 +71,40 @@ class Requantise(wiring.Component):
         ]
 
         # floor((v + h) / 2**s) is floor(v / 2**s) plus the last bit shifted out, so that bit is
-        # kept below the word and no carry runs through the full width.
-        coarse = Signal(signed(self.width + 1), reset_less=True)
+        # kept below the word and no carry runs through the full width. What is shifted is a
+        # window that holds the result; bits above it only say whether the result is too wide.
+        coarse = Signal(signed(_WINDOW + 7), reset_less=True)
+        fine = Signal(signed(_WINDOW), reset_less=True)
         fine_shift = Signal(3, reset_less=True)
-        fine = Signal(signed(self.width + 1), reset_less=True)
+        signs = Signal(2, reset_less=True)
+        above = Signal(reset_less=True)
         # Words of up to 17 bits are rounded before they are judged: -32768.5 rounds into range.
         rounded = Signal(signed(18), reset_less=True)
-        wide = Signal(reset_less=True)
+        wide = Signal(2, reset_less=True)
         negative = Signal(reset_less=True)
 
         value, shift = self.i.p.value, self.i.p.shift
-        high = fine[17:]  # sign and everything above 17 bits
+        sign = value[-1]
+        word = Cat(0, value, sign.replicate(63 + len(coarse) - self.width))
+        differs = word ^ sign.replicate(len(word))
+        tops = range(len(coarse), self.width + 1, 8)  # where a window ends below the sign
+        windows = [word[8 * step:8 * step + len(coarse)] for step in range(8)]
+        # Above the fine window: as many bits as are not shifted out of the coarse one.
+        rest = coarse[_WINDOW:] ^ signs[0].replicate(7)
         with m.If(advance):
             m.d.sync += [
-                coarse.eq(Cat(0, value).as_signed() >> (shift & 0b111000)),
-                fine_shift.eq(shift[:3]),
-                fine.eq(coarse >> fine_shift),
-                rounded.eq(fine[1:18].as_signed() + fine[0]),
-                wide.eq(high.any() & ~high.all()),
-                negative.eq(fine[-1]),
+                coarse.eq(select(shift[3:], windows)),
+                above.eq(Cat((shift[3:] <= step) & differs[top:top + 8].any()
+                             for step, top in enumerate(tops)).any()),
+                fine_shift.eq(shift[:3]), signs.eq(Cat(sign, signs[0])),
+                fine.eq(select(fine_shift, [coarse[step:step + _WINDOW] for step in range(8)])),
+                wide[0].eq(above | Cat(bit & (fine_shift <= step)
+                                       for step, bit in enumerate(rest)).any()),
+                rounded.eq(fine[1:].as_signed() + fine[0]),
+                wide[1].eq(wide[0] | (fine[-1] != signs[1])), negative.eq(signs[1]),
             ]
 
-        clipped = wide | (rounded[15:].any() & ~rounded[15:].all())
+        clipped = wide[1] | (rounded[15:].any() & ~rounded[15:].all())
         with m.If(advance):
             m.d.sync += self.o.payload.eq(
                 Mux(clipped, Mux(negative, -0x8000, 0x7FFF), rounded[:16].as_signed()))

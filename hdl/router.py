@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .registers import SINKS, SOURCES, tile_units
+from .select import select
 from .stream import SkidBuffer
 from .target import get_target
 
@@ -42,6 +43,8 @@ class Router(wiring.Component):
         Those of `SOURCES` that the tile has.
     sinks : iterable of str
         Those of `SINKS` that the tile has.
+    unconnected : iterable of (str, str)
+        Pairs of a source and a sink that no circuit joins: the sink counts that source as none.
 
     Members
     -------
@@ -58,14 +61,21 @@ class Router(wiring.Component):
     Raises
     ------
     ValueError
-        If a name is unknown or given twice, or there is none.
+        If a name is unknown or given twice, or there is none, or a sink is left without sources.
 
     Source: docs/architecture.md, "Router".
     """
 
-    def __init__(self, sources, sinks):
+    def __init__(self, sources, sinks, unconnected=()):
         self.sources = _checked("source", sources, SOURCES)
         self.sinks = _checked("sink", sinks, SINKS)
+        unconnected = set(unconnected)
+        #: For each sink the sources it can take.
+        self.choices = {sink: [source for source in self.sources
+                               if (source, sink) not in unconnected] for sink in self.sinks}
+        for sink, choices in self.choices.items():
+            if not choices:
+                raise ValueError(f"router sink {sink} is left without sources")
         samples = stream.Signature(signed(16))
         super().__init__(
             {f"i_{name}": In(samples) for name in self.sources}
@@ -75,12 +85,13 @@ class Router(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        sources = [getattr(self, f"i_{name}") for name in self.sources]
-        codes = [SOURCES.index(name) + 1 for name in self.sources]
-        takes, taken = [], []  # for each sink: which source it takes, whether it holds no one up
+        readies, users = {}, {}
+        for name in self.sources:
+            readies[name] = getattr(self, f"i_{name}").ready
+            users[name] = []  # (whether the sink takes it, whether the sink holds no one up)
 
         for name in self.sinks:
-            select = self.config.source[SINKS.index(name)]
+            choices = self.choices[name]
             sink = getattr(self, f"o_{name}")
             if name in LINKS:
                 m.submodules[f"skid_{name}"] = skid = SkidBuffer(signed(16))
@@ -88,30 +99,40 @@ class Router(wiring.Component):
                 wiring.connect(m, wiring.flipped(sink), skid.o)
                 sink = skid.i
 
-            # One bit a source, decoded while `start` holds everything still.
-            take = Signal(len(sources), name=f"take_{name}")
-            m.d.sync += take.eq(Cat(select == code for code in codes))
+            # Decoded once, while `start` holds everything still: a bit a source, and the place
+            # of the source among the choices.
+            wanted = self.config.source[SINKS.index(name)]
+            take = Signal(len(choices), name=f"take_{name}")
+            taking = Signal(name=f"taking_{name}")
+            place = Signal(max(1, (len(choices) - 1).bit_length()), name=f"place_{name}")
+            hits = [wanted == SOURCES.index(source) + 1 for source in choices]
+            m.d.sync += [take.eq(Cat(hits)), taking.eq(Cat(hits).any())]
+            for bit in range(len(place)):
+                m.d.sync += place[bit].eq(
+                    Cat(hit for index, hit in enumerate(hits) if index >> bit & 1).any())
 
             done = Signal(name=f"done_{name}")
-            offered = Signal(name=f"offered_{name}")
-            with m.Switch(select):
-                for source, code in zip(sources, codes, strict=True):
-                    with m.Case(code):
-                        m.d.comb += [offered.eq(source.valid), sink.payload.eq(source.payload)]
-            m.d.comb += sink.valid.eq(offered & ~done & ~self.start)
-
-            moves = Cat(source.ready for source in sources)  # the source moves on if valid
-            with m.If(self.start | (take & moves).any()):
+            sources = [getattr(self, f"i_{source}") for source in choices]
+            m.d.comb += [
+                sink.payload.eq(select(place, [source.payload for source in sources])),
+                sink.valid.eq(select(place, [source.valid for source in sources])
+                              & taking & ~done & ~self.start),
+            ]
+            # The source moves on if it is valid.
+            moves = select(place, [readies[source] for source in choices]) & taking
+            with m.If(self.start | moves):
                 m.d.sync += done.eq(0)
             with m.Elif(sink.valid & sink.ready):
                 m.d.sync += done.eq(1)
 
-            takes.append(take)
-            taken.append(done | sink.ready)
+            free = Signal(name=f"free_{name}")
+            m.d.comb += free.eq(done | sink.ready)
+            for index, source in enumerate(choices):
+                users[source].append((take[index], free))
 
-        for index, source in enumerate(sources):
-            used = Cat(take[index] for take in takes)
-            m.d.comb += source.ready.eq(
-                used.any() & (~used | Cat(taken)).all() & ~self.start)
+        for name, pairs in users.items():
+            used = Cat(take for take, _ in pairs)
+            m.d.comb += readies[name].eq(
+                used.any() & (~used | Cat(free for _, free in pairs)).all() & ~self.start)
 
         return m

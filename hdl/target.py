@@ -12,7 +12,7 @@ from dataclasses import dataclass
 __all__ = ["DESIGN_VERSION", "TARGETS", "Memory", "Target", "get_target"]
 
 #: Counts changes of behaviour that a program can see; part of every fingerprint.
-DESIGN_VERSION = 2
+DESIGN_VERSION = 3
 
 #: A configuration packet addresses nodes with one mask word of this many bits.
 MAX_NODES = 32
@@ -238,7 +238,7 @@ _TINY = Target(
 _VIRTEX6 = Target(
     name="virtex6-lx240t", rows=5, columns=4, convolvers=(0, 2, 4, 6, 8, 10),
     dma_tiles=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
-    macs=100, kernel_rows=10, banks=11, bank_depth=2048,
+    macs=100, kernel_rows=10, banks=11, bank_depth=2048, fifos=2,
     data_width=256, clock_hz=200_000_000,
     memory=Memory(size=1 << 29, peak=6_400_000_000),
 )
@@ -246,7 +246,7 @@ _VIRTEX6 = Target(
 _ASIC = Target(
     name="asic-45nm", rows=4, columns=3, convolvers=(0, 3, 6, 9),
     dma_tiles=(0, 1, 3, 4, 6, 7, 9, 10),
-    macs=100, kernel_rows=10, banks=11, bank_depth=2048,
+    macs=100, kernel_rows=10, banks=11, bank_depth=2048, fifos=2,
     data_width=256, clock_hz=400_000_000,
     memory=Memory(size=1 << 29, peak=12_800_000_000),
 )

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config_network import ConfigBus, ConfigNode
 from .convolver.convolver import Convolver
+from .divider import SharedDivider
 from .events import CONVOLVER_EVENTS
 from .fifo_bank import FifoBank
 from .hierarchy import Inline
@@ -110,11 +111,14 @@ class Tile(wiring.Component):
         m.d.comb += node.commit.eq(self.commit)
 
         router = m.submodules.router = library.get(
-            f"{self.kind}_router", lambda: Router(self.sources, self.sinks))
+            f"{self.kind}_router", lambda: Router(self.sources, self.sinks, self._unconnected()))
         operators = [library.get("operator", Operator) for _ in range(2)]
         fifos = m.submodules.fifo_bank = library.get("fifo_bank", lambda: FifoBank(target))
         mapper = m.submodules.mapper = library.get("mapper", lambda: Mapper(target))
         m.submodules.op0, m.submodules.op1 = operators
+        divider = m.submodules.divider = library.get("divider", SharedDivider)
+        for operator, user in zip(operators, divider.users, strict=True):
+            wiring.connect(m, operator.divider, user)
         wiring.connect(m, node.mapper_table, mapper.table)
 
         units = {"router": router, "op0": operators[0], "op1": operators[1], "fifo": fifos,
@@ -146,6 +150,13 @@ class Tile(wiring.Component):
         m.d.sync += self.saturated.eq(Cat(saturated).any())
         self._connect(m, router, sources, sinks)
         return m
+
+    def _unconnected(self):
+        """Return (source, sink) pairs that no circuit joins: what comes back to where it left."""
+        def origin(sink):
+            return "fifo" if sink.startswith("fifo") else sink.partition("_")[0]
+        return [(source, sink) for source in self.sources for sink in self.sinks
+                if source != "dma" and source.startswith(origin(sink))]
 
     def _connect(self, m, router, sources, sinks):
         """Join the router to the local units and to the tile's own ports."""

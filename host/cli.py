@@ -220,6 +220,14 @@ def _verilog(
         typer.echo(path)
 
 
+@app.command("area")
+def _area(target: Target = "virtex6-lx240t", as_json: Json = False):
+    """Count what a target takes of its device, and its levels of logic, by Yosys."""
+    with ProgressDisplay() as progress:
+        result = commands.measure_area(target, progress)
+    _print(result, as_json)
+
+
 @app.command("targets")
 def _targets(as_json: Json = False):
     """List the machines that programs can be compiled for."""

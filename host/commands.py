@@ -12,7 +12,8 @@ from .batch import BatchError, run_batch
 from .device import BACKENDS, open_device
 
 __all__ = ["BACKENDS", "TRACE_SUFFIXES", "Result", "UsageError", "compile_file", "describe",
-           "list_targets", "named_target", "run_file", "user_errors", "write_verilog"]
+           "list_targets", "measure_area", "named_target", "run_file", "user_errors",
+           "write_verilog"]
 
 #: Kinds of wave file, by the end of their name.
 TRACE_SUFFIXES = (".fst", ".vcd")
@@ -328,3 +329,32 @@ def write_verilog(target, output=None, progress=None):
     texts = verilog.generate(
         target, progress=lambda module: say(f"Converting {target.name} to Verilog: {module}"))
     return files.write_texts(folder, texts)
+
+
+def measure_area(target, progress=None):
+    """Count what a target takes of its device, by component.
+
+    Parameters
+    ----------
+    target : str
+        Name of the target.
+    progress : callable or None
+        Called with a text for each component.
+
+    Returns
+    -------
+    Result
+        Components and their sum.
+
+    Raises
+    ------
+    UsageError
+        If there is no such target.
+    ToolchainError
+        If Yosys is missing or fails.
+    """
+    target = named_target(target)
+    from .area.report import measure
+
+    area = measure(target, progress)
+    return Result(area.data, area.parts)

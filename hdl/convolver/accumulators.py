@@ -4,8 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..select import select
 from .chain import TailTag
-from .select import LaneConstant, select
+from .lane_constant import LaneConstant
 
 __all__ = ["AccumulatorRead", "Accumulators"]
 

@@ -5,9 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..registers import tile_units
+from ..select import select
+from .lane_constant import LaneConstant
 from .line_buffer import TAP_WIDTH
 from .mac import Mac
-from .select import LaneConstant, select
 
 __all__ = ["Chain", "HeadTag", "TailTag"]
 

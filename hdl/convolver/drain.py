@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..registers import LOOPS, PARAMETER_SLOTS
 from .accumulators import AccumulatorRead
+from .lane_constant import LaneConstant
 from .positions import convolver_layout
-from .select import LaneConstant
 
 __all__ = ["DrainAddresses", "DrainControl"]
 

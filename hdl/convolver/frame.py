@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..select import select
 from .positions import Positions, convolver_layout
-from .select import select
 
 __all__ = ["FrameBuilder", "TapSamples"]
 

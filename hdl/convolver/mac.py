@@ -5,8 +5,8 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..registers import RELATIONS
+from ..select import select
 from .line_buffer import TAP_WIDTH
-from .select import select
 
 __all__ = ["Mac"]
 

@@ -5,9 +5,9 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..registers import PARAMETER_SLOTS
+from .lane_constant import LaneConstant
 from .parameters import BIAS_PASSES, SHIFT_PASSES
 from .positions import convolver_layout
-from .select import LaneConstant
 
 __all__ = ["WeightLoader"]
 

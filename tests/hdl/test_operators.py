@@ -2,10 +2,10 @@ from random import Random
 
 import pytest
 
-from hdl.operators import Operator
 from hdl.registers import OPERATIONS
 from sim.streams import count, holds_offer, pulse, receive, send, silent, simulate
 from tests.golden import arithmetic as golden
+from tests.hdl.operator_pair import OperatorPair
 
 EDGES = (-32768, -32767, -1, 0, 1, 32767)
 
@@ -37,7 +37,7 @@ def check(config, a, b, stall=0.0, shy=False, cycles=20_000):
     results = golden.decimate(golden.operate(config, a, b), config["width"], config["height"],
                               config["step_x"], config["step_y"])
     expected = [golden.saturate(result) for result in results]
-    dut, pulses = Operator(), []
+    dut, pulses = OperatorPair(), []
 
     async def setup(ctx):
         await configure(ctx, dut, config)
@@ -125,7 +125,7 @@ def test_takes_a_word_a_cycle(operation, latency):
 
 @pytest.mark.parametrize("operation", ["add", "div"])
 def test_full_rate_after_a_pause_of_the_receiver(operation):
-    dut = Operator()
+    dut = OperatorPair()
 
     async def setup(ctx):
         await configure(ctx, dut, registers(operation=operation, constant_enable=1, constant=1))
@@ -144,7 +144,7 @@ def test_full_rate_after_a_pause_of_the_receiver(operation):
 
 @pytest.mark.parametrize("operation", ["add", "div", "reduce_sum"])
 def test_start_drops_words_and_counts_anew(operation):
-    dut = Operator()
+    dut = OperatorPair()
     config = registers(operation=operation, constant=1, count=3, width=2, height=2, step_x=2)
 
     async def bench(ctx):
@@ -167,7 +167,7 @@ def test_start_drops_words_and_counts_anew(operation):
 
 
 def test_b_is_not_taken_when_constant():
-    dut = Operator()
+    dut = OperatorPair()
 
     async def bench(ctx):
         await configure(ctx, dut, registers(constant_enable=1))
@@ -182,7 +182,7 @@ def test_b_is_not_taken_when_constant():
 
 
 def test_waits_for_both_operands():
-    dut = Operator()
+    dut = OperatorPair()
 
     async def bench(ctx):
         await configure(ctx, dut, registers())
@@ -192,3 +192,44 @@ def test_waits_for_both_operands():
             await ctx.tick()
 
     simulate(dut, bench, checks=[silent(dut.o)])
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+def test_two_divisions_take_turns(stall):
+    dut = OperatorPair()
+    rng = Random(7)
+    words = [random_words(rng, 150) for _ in (dut, dut.second)]
+    shifts = [3, 9]
+    done = []
+
+    def feed(operator, name, samples, seed):
+        async def bench(ctx):
+            await ctx.tick()
+            await send(ctx, getattr(operator, name), samples, rng=Random(seed), stall=stall)
+        return bench
+
+    def sink(operator, expected, seed):
+        async def bench(ctx):
+            got = await receive(ctx, operator.o, len(expected), rng=Random(seed), stall=stall)
+            assert got == expected
+            done.append(operator)
+        return bench
+
+    async def setup(ctx):
+        for operator, shift in zip((dut, dut.second), shifts, strict=True):
+            ctx.set(operator.config, registers(shift=shift) | {
+                "operation": OPERATIONS.index("div")})
+            ctx.set(operator.start, 1)
+        await ctx.tick()
+        for operator in (dut, dut.second):
+            ctx.set(operator.start, 0)
+
+    benches = [setup]
+    for seed, (operator, (a, b), shift) in enumerate(zip((dut, dut.second), words, shifts,
+                                                         strict=True)):
+        benches += [feed(operator, "a", a, seed), feed(operator, "b", b, 10 + seed),
+                    sink(operator, [golden.saturate(golden.divide(*pair, shift))
+                                    for pair in zip(a, b, strict=True)], 20 + seed)]
+    cycles = 2 * len(words[0][0]) + 60 if not stall else 20_000
+    simulate(dut, *benches, cycles=cycles)
+    assert len(done) == 2

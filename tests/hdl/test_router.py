@@ -21,9 +21,10 @@ async def configure(ctx, dut, routes):
     await pulse(ctx, dut.start)
 
 
-def check_routes(sources, sinks, routes, stall=0.0, shy=False, count=120, cycles=10_000):
+def check_routes(sources, sinks, routes, stall=0.0, shy=False, count=120, cycles=10_000,
+                 unconnected=()):
     """Send words into every used source, expect them at the sinks and nothing elsewhere."""
-    dut = Router(sources, sinks)
+    dut = Router(sources, sinks, unconnected)
     words = {source: [Random(index).randrange(-32768, 32768) for _ in range(count)]
              for index, source in enumerate(SOURCES)}
 
@@ -45,7 +46,8 @@ def check_routes(sources, sinks, routes, stall=0.0, shy=False, count=120, cycles
     async def setup(ctx):
         await configure(ctx, dut, routes)
 
-    real = {sink: source for sink, source in routes.items() if source in sources}
+    real = {sink: source for sink, source in routes.items() if source in sources
+            and (source, sink) not in unconnected}
     benches = [feed(source) for source in set(real.values())]
     benches += [drain(sink, source) for sink, source in real.items()]
     checks = [(holds_offer if sink in real else silent)(getattr(dut, f"o_{sink}"))
@@ -77,6 +79,17 @@ def test_one_word_a_cycle_to_several_sinks():
 def test_source_that_the_tile_lacks_counts_as_none():
     check_routes(("e", "op0"), ("e", "op0_a", "mapper"),
                  {"e": "op0", "op0_a": "n", "mapper": 15}, count=20)
+
+
+def test_pairs_left_unconnected_count_as_none():
+    check_routes(("e", "op0"), ("e", "op0_a", "mapper"),
+                 {"e": "e", "op0_a": "op0", "mapper": "op0"}, count=20,
+                 unconnected=[("e", "e"), ("op0", "op0_a")])
+
+
+def test_rejects_a_sink_without_sources():
+    with pytest.raises(ValueError, match="^router sink e is left without sources$"):
+        Router(("n", "e"), ("n", "e"), [("n", "e"), ("e", "e")])
 
 
 def test_start_empties_links_and_forgets_who_took_the_word():

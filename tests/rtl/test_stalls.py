@@ -10,13 +10,13 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.fifo_bank import FifoBank
 from hdl.mapper import Mapper
-from hdl.operators import Operator
 from hdl.registers import FIFO_MODES, OPERATIONS, SINKS, SOURCES, tile_units
 from hdl.requantise import Requantise
 from hdl.router import Router
 from hdl.stream import Fork, SkidBuffer, StreamFifo
 from hdl.target import get_target
 from tests.golden import arithmetic as golden
+from tests.hdl.operator_pair import OperatorPair
 from tests.rtl.stream_bench import StreamBench
 
 pytestmark = pytest.mark.rtl
@@ -54,7 +54,7 @@ def bench():
         fork=Fork(signed(16), 3),
         fifo=StreamFifo(signed(16), 16),
         requantise=Requantise(36),
-        operator=Operator(),
+        operator=OperatorPair(),
         bank=FifoBank(TARGET),
         mapper=Mapper(TARGET),
         router=Router(SOURCES, SINKS),

@@ -6,8 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.convolver.select import LaneConstant, select
-from hdl.target import get_target
+from hdl.select import select
 from sim.streams import simulate
 
 
@@ -45,17 +44,3 @@ def test_select_refuses_a_wrong_number_of_values(count):
 
 def test_select_takes_a_slice_as_index():
     assert len(select(Cat(Signal(), Signal()), [Const(0, 3)] * 3)) == 3
-
-
-def test_lane_constant_follows_the_lanes():
-    target = get_target("virtex6-lx240t")
-    dut = LaneConstant(target, target.lane_length)
-
-    async def bench(ctx):
-        for lanes in [*range(1, 12), 0, 12]:
-            ctx.set(dut.lanes, lanes)
-            await ctx.tick()
-            assert ctx.get(dut.o) == (100 // lanes if 1 <= lanes <= 11 else 0)
-
-    assert len(dut.o) == 7
-    simulate(dut, bench)

@@ -1,0 +1,1 @@
+"""Area of a target's hardware: synthesis by Yosys, cells counted, logic levels measured."""

@@ -1,0 +1,184 @@
+"""Area of a target: every distinct component synthesised once, counted as often as it stands."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.rtl.design import target_verilog
+
+from .. import render
+from .cells import DEVICES, RESOURCES, resources
+from .levels import Path as LogicPath
+from .levels import levels
+from .netlist import components, synthesise
+
+__all__ = ["Area", "Component", "measure"]
+
+#: What each component may take, by target; a count left out is not bounded.
+_BUDGETS = Path(__file__).with_name("budgets.json")
+
+
+@dataclass(frozen=True)
+class Component:
+    """One distinct component.
+
+    Parameters
+    ----------
+    name : str
+        Module name.
+    instances : int
+        How often it stands in the target.
+    resources : dict of str to int
+        What one takes, without the components it contains.
+    path : LogicPath
+        Longest path between registers, those of contained components included.
+    budget : dict of str to int
+        What it may take, by resource, and ``levels``.
+    """
+
+    name: str
+    instances: int
+    resources: dict
+    path: LogicPath
+    budget: dict
+
+    @property
+    def excess(self):
+        """What is above the budget, as a dict of name to (value, budget)."""
+        values = self.resources | {"levels": self.path.levels}
+        return {name: (values.get(name, 0), most) for name, most in self.budget.items()
+                if values.get(name, 0) > most}
+
+
+@dataclass(frozen=True)
+class Area:
+    """Components of a target, and the device they are for.
+
+    Parameters
+    ----------
+    target : str
+        Name of the target.
+    family : str
+        Cells that it is mapped to, a name in `host.area.netlist.FAMILIES`.
+    device : Device or None
+        The device, if the target is made for one.
+    components : tuple of Component
+        The component that takes most LUTs first.
+    """
+
+    target: str
+    family: str
+    device: object
+    components: tuple
+
+    @property
+    def total(self):
+        """What the whole target takes, as a Counter of resource to number."""
+        total = Counter()
+        for component in self.components:
+            for name, number in component.resources.items():
+                total[name] += component.instances * number
+        return total
+
+    @property
+    def data(self):
+        """The same as a JSON value."""
+        capacity = self.device.capacity if self.device else {}
+        return {
+            "target": self.target, "family": self.family,
+            "device": self.device and {"name": self.device.name, "capacity": capacity},
+            "total": dict(sorted(self.total.items())),
+            "share": {name: round(self.total[name] / most, 4) for name, most in capacity.items()},
+            "levels": max(part.path.levels for part in self.components),
+            "components": [{
+                "name": part.name, "instances": part.instances, "resources": part.resources,
+                "levels": part.path.levels, "path": list(part.path.signals),
+                "budget": part.budget} for part in self.components],
+        }
+
+    @property
+    def parts(self):
+        """Texts and tables for people."""
+        names = RESOURCES[self.family]
+        headers = ("component", "of", *names, "levels", "longest path from")
+        rows = [(part.name, str(part.instances),
+                 *(f"{part.resources.get(name, 0):,}" for name in names),
+                 str(part.path.levels), " ".join(part.path.signals[:1]))
+                for part in self.components]
+        total = ["total", "", *(f"{self.total[name]:,}" for name in names),
+                 str(max(part.path.levels for part in self.components)), ""]
+        rows.append(total)
+        if self.device:
+            rows.append((f"of {self.device.name}", "",
+                         *(f"{self.total[name] / self.device.capacity[name]:.1%}"
+                           for name in names), "", ""))
+        over = [f"{part.name}: {name} {value:,}, budget {most:,}"
+                for part in self.components for name, (value, most) in part.excess.items()]
+        return (render.table(headers, rows, title=f"{self.target}, each component once",
+                             numbers=headers[1:-1]), *over)
+
+
+def measure(target, progress=None):
+    """Return the `Area` of a target.
+
+    Parameters
+    ----------
+    target : Target
+        The machine.
+    progress : callable or None
+        Called with a text for each component.
+
+    Raises
+    ------
+    ToolchainError
+        If Yosys is missing or fails.
+    """
+    say = progress or (lambda text: None)
+    family, device = DEVICES.get(target.name, ("xc6v", None))
+    found = components(target_verilog(target, progress))
+    budgets = json.loads(_BUDGETS.read_text()).get(target.name, {})
+    netlists, contained = {}, {}
+    for name in found:
+        say(f"Synthesising {target.name}: {name}", len(netlists), len(found))
+        netlists[name] = synthesise(name, found, family)
+        contained[name] = Counter(cell[0] for cell in netlists[name]["cells"] if cell[0] in found)
+
+    order = _contained_first(contained)
+    instances = Counter({order[-1]: 1})
+    for name in reversed(order):
+        for part, number in contained[name].items():
+            instances[part] += number * instances[name]
+    timings = {}
+    for name in order:
+        timings[name] = levels(netlists[name], timings)
+
+    made = [Component(name, instances[name], _count(netlists[name], family),
+                      timings[name].inside, budgets.get(name, {})) for name in order]
+    first = RESOURCES[family][0]
+    made.sort(key=lambda part: -part.instances * part.resources.get(first, 0))
+    return Area(target.name, family, device, tuple(made))
+
+
+def _contained_first(contained):
+    """Return the components in an order in which each follows all that it contains."""
+    order = []
+
+    def visit(name):
+        for part in contained[name]:
+            visit(part)
+        if name not in order:
+            order.append(name)
+
+    parts = {part for inside in contained.values() for part in inside}
+    for name in contained:
+        if name not in parts:
+            visit(name)
+    return order
+
+
+def _count(netlist, family):
+    count = Counter()
+    for kind, *_ in netlist["cells"]:
+        count.update(resources(kind, family))
+    return dict(sorted(count.items()))

@@ -1,0 +1,85 @@
+"""What targets take of their devices."""
+
+import json
+
+import pytest
+
+from hdl.target import get_target
+from host.area import cells, levels, netlist, report
+from tests.host.test_cli import neuflow
+
+#: Six inputs to one output and a register behind: three levels of what is not one look-up table.
+ADDER = """
+module part(input [7:0] a, input [7:0] b, output [7:0] o);
+  assign o = a + b;
+endmodule
+"""
+WHOLE = """
+module whole(input clk, input [7:0] a, output reg [7:0] q);
+  wire [7:0] sum;
+  reg [7:0] held;
+  part first(.a(held), .b(q), .o(sum));
+  always @(posedge clk) begin
+    held <= a;
+    q <= sum ^ {8{&sum}};
+  end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("family, lut", [("xc6v", "LUT"), ("ecp5", "LUT4")])
+def test_counts_and_levels_cross_components(family, lut, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUFLOW_CACHE", str(tmp_path))
+    found = netlist.components({"part.v": ADDER, "whole.v": WHOLE})
+    part = netlist.synthesise("part", found, family)
+    whole = netlist.synthesise("whole", found, family)
+    timings = {"part": levels.levels(part, {})}
+    timing = levels.levels(whole, timings)
+
+    assert set(found) == {"part", "whole"}
+    assert timings["part"].inside.levels == 0
+    # On Xilinx devices a table and the carry chain, however long; a CCU2C holds both.
+    adder = {"xc6v": 2, "ecp5": 1}[family]
+    assert max(timings["part"].through["o", 7].values()) == adder
+    # All bits of the sum and the exclusive or: two tables, or one of many inputs.
+    assert timing.inside.levels in (adder + 1, adder + 2)
+    assert timing.inside.signals[-1].startswith("q")
+    assert sum(cells.resources(cell[0], family).get(lut, 0) for cell in part["cells"]) >= 8
+    assert list(tmp_path.glob("*.netlist.json.gz"))
+    assert netlist.synthesise("part", found, family) == part
+
+
+def test_a_wide_multiplexer_takes_a_table_for_four_inputs(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUFLOW_CACHE", str(tmp_path))
+    text = """module mux(input [7:0] a, input [2:0] s, output o);
+  assign o = s[2] ? (s[1] ? (s[0] ? a[7] : a[6]) : (s[0] ? a[5] : a[4]))
+                  : (s[1] ? (s[0] ? a[3] : a[2]) : (s[0] ? a[1] : a[0]));
+endmodule"""
+    mapped = netlist.synthesise("mux", {"mux": text}, "xc6v")
+    kinds = sorted(cell[0] for cell in mapped["cells"])
+    assert kinds == ["LUT6", "LUT6", "MUXF7"]
+
+
+def test_a_loop_of_logic_is_refused():
+    loop = {"ports": {}, "names": {}, "cells": [
+        ["LUT1", {}, {"I0": "input", "O": "output"}, {"I0": [2], "O": [3]}],
+        ["LUT1", {}, {"I0": "input", "O": "output"}, {"I0": [3], "O": [2]}]]}
+    with pytest.raises(ValueError, match="^a loop of logic without a register$"):
+        levels.levels(loop, {})
+
+
+@pytest.mark.slow
+def test_virtex6_keeps_its_budgets():
+    area = report.measure(get_target("virtex6-lx240t"))
+    excess = {part.name: part.excess for part in area.components if part.excess}
+    assert not excess
+    assert all(part.budget for part in area.components if part.resources)
+
+
+@pytest.mark.slow
+def test_command_prints_what_it_measures():
+    data = json.loads(neuflow("area", "--target", "tiny", "--json").stdout)
+    assert data["total"]["DSP48E1"] == get_target("tiny").multipliers
+    assert data["device"] is None
+    text = neuflow("area", "--target", "tiny").stdout
+    assert "neuflow_convolver" in text
