@@ -7,6 +7,7 @@ from .passes.fold_affine import fold_affine
 from .passes.fuse_pad import fuse_pad
 from .passes.hoist_activations import hoist_activations
 from .passes.merge_moves import merge_moves
+from .passes.nest_concats import nest_concats
 from .passes.own_constants import own_constants
 from .passes.split_depth import split_depth
 from .passes.split_reduce import split_reduce
@@ -18,8 +19,8 @@ from .passes.to_conv import to_conv
 __all__ = ["PASSES", "simplify"]
 
 PASSES = (drop_identity, drop_dead, fuse_pad, fold_affine, split_transpose, split_depth,
-          split_resample, hoist_activations, merge_moves, to_conv, stream_reduce, split_reduce,
-          drop_dead, own_constants)
+          split_resample, nest_concats, hoist_activations, merge_moves, to_conv, stream_reduce,
+          split_reduce, drop_dead, own_constants)
 
 
 def simplify(graph, *, dump=None):

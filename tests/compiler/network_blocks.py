@@ -107,6 +107,16 @@ def squeeze():
     return b.model(b.add("Relu", b.add("Add", b.add("Mul", y, factor), "x")))
 
 
+def dense():
+    """Every layer reads the maps of all layers before it."""
+    b = _Block(x=(1, 4, 9, 10))
+    made = [b.conv("x", 4, 4)]
+    for _ in range(3):
+        y = b.add("Concat", *made, axis=1) if len(made) > 1 else made[0]
+        made.append(b.conv(y, 4, 4 * len(made)))
+    return b.model(b.conv(b.add("Concat", *made, axis=1), 5, 16, 1, None))
+
+
 def channels_last():
     """A network from a framework whose maps are the last dimension."""
     b = _Block(x=(1, 9, 10, 4))
@@ -121,4 +131,4 @@ def channels_last():
 def blocks():
     """Return (label, model, input shapes) of each block."""
     return [(make.__name__, *make()) for make in (
-        unet, atrous, attention, deep, shuffle, squeeze, channels_last)]
+        unet, atrous, attention, deep, shuffle, squeeze, dense, channels_last)]

@@ -1,12 +1,14 @@
 """Passes over nodes that see tensors as flat."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 
-from compiler.graph import Activation, Constant, Move, Reduce
+from compiler.graph import Activation, Concat, Constant, Move, Reduce
 from compiler.passes import split_reduce as split_module
+from compiler.passes.nest_concats import nest_concats
 from compiler.passes.own_constants import own_constants
 from compiler.passes.split_reduce import split_reduce
 from compiler.passes.stream_reduce import stream_reduce
@@ -14,6 +16,7 @@ from compiler.pipeline import simplify
 from compiler.quantise import quantise
 from sim.reference import run
 from tests.compiler.flat_graphs import FlatGraph
+from tests.compiler.lower.test_moves import check
 from tests.compiler.passes.test_passes import kinds, same
 
 
@@ -112,3 +115,36 @@ def test_means_over_many_maps_keep_their_bits(terms):
 def test_other_reductions_stay(kind, shape, axes):
     flat = FlatGraph({"x": shape})
     assert kinds(same(flat.graph(flat.reduce(kind, "x", axes)), stream_reduce)) == ["Reduce"]
+
+
+def dense():
+    """Return a graph that joins the same tensors again and again, each time with one more."""
+    flat = FlatGraph({"x": (2, 9, 16)})
+    parts = [flat.node(Activation, ["x"], function="tanh")]
+    joined = parts[0]
+    for _ in range(3):
+        last = flat.add(Activation, [joined], flat.shapes[joined], function="abs")
+        parts.append(flat.gather(last, [[1, 0], None, None]))
+        joined = flat.add(Concat, parts, (2 * len(parts), 9, 16))
+    return flat, joined
+
+
+def test_joined_tensors_are_joined_as_one():
+    flat, joined = dense()
+    graph = flat.graph(joined)
+    after = same(graph, nest_concats)
+    wholes = [node for node in after.nodes if isinstance(node, Concat)]
+    assert [len(node.inputs) for node in wholes] == [2, 2, 2]
+    assert all(second.inputs[0] == first.output
+               for first, second in itertools.pairwise(wholes))
+    lowered = check(simplify(graph))
+    # Each part is made where it stands in the largest whole.
+    assert not {step["name"] for step in lowered.steps} & {node.name for node in wholes}
+
+
+def test_a_tensor_joined_twice_in_one_whole_and_two_equal_wholes():
+    flat = FlatGraph({"x": (2, 3, 4), "z": (1, 3, 4)})
+    first, second = (flat.add(Concat, ["x", "z"], (3, 3, 4)) for _ in range(2))
+    both = flat.add(Concat, ["x", "z", "x", "z"], (6, 3, 4))
+    after = same(flat.graph(both, first, second), nest_concats)
+    assert after.nodes[2].inputs == (first, first)
