@@ -10,6 +10,7 @@ from hdl.control.counters import counter_names
 from hdl.control.host_registers import HOST_REGISTER, counter_address
 from hdl.target import get_target
 from sim.functional import FunctionalError, FunctionalMachine
+from sim.functional.machine import channels_reach
 from sim.functional.writes import step_writes, writer
 
 from . import files
@@ -106,7 +107,7 @@ class ImageCheck:
 
     def __init__(self, program, values, progress=None, *, rtl_image=None):
         self.program, self.values, self.progress = program, values, progress
-        self.target = get_target(program.target)
+        self.target, self._size = get_target(program.target), None
         self.rtl_image = program.image if rtl_image is None else rtl_image
         manifest = program.manifest
         self.tensors = {entry["name"]: entry for entry in manifest["tensors"]
@@ -124,6 +125,14 @@ class ImageCheck:
         except FunctionalError as error:
             raise DeviceError(f"the functional machine stops: {error}") from error
 
+    def _touched(self, machine, prepared):
+        """Return the samples of a machine's memory that the program can touch."""
+        if self._size is None:
+            self._size = max(channels_reach(self.target, prepared), *(
+                entry["address"] // 2 + self.values[name].size
+                for name, entry in self.tensors.items()))
+        return machine.memory.view("<i2")[:self._size]
+
     def _steps(self):
         """Yield step number, the functional machine after it, and the prepared program."""
         machine, prepared = self._machine()
@@ -137,7 +146,7 @@ class ImageCheck:
     def functional(self):
         """Return where the functional machine parts from the reference, or None."""
         for index, machine, prepared in self._steps():
-            memory = machine.memory.view("<i2")
+            memory = self._touched(machine, prepared)
             golden = memory.copy()
             for name in self.program.manifest["steps"][index]["writes"]:
                 values = self.values[name].ravel()
@@ -198,7 +207,7 @@ class ImageCheck:
         """Return the functional machine's memory after a step, and the prepared program."""
         for index, machine, prepared in self._steps():
             if index == last:
-                return machine.memory.view("<i2"), prepared
+                return self._touched(machine, prepared), prepared
         raise ValueError(f"the program has no step {last}")
 
     def _agrees(self, last):
@@ -223,11 +232,12 @@ class ImageCheck:
         """Return the RTL's memory and log after a step."""
         inputs = {entry["name"]: self.values[entry["name"]]
                   for entry in self.program.manifest["inputs"]}
+        size = len(self._touched(*self._machine()))
         with self._simulation() as machine:
             driver = self._driver(machine)
             driver.load(self._part(last))
             driver.run(inputs)
-            return machine.memory.view("<i2").copy(), driver.steps()
+            return machine.memory.view("<i2")[:size].copy(), driver.steps()
 
     def _simulation(self, wave=None):
         from sim.rtl.machine import Machine
