@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .circuit import run_circuit
 from .errors import FunctionalError
@@ -117,7 +118,8 @@ class FunctionalMachine:
 
     def run_step(self, prepared, index):
         """Run one step of a prepared program; raises what `run` raises."""
-        self._run_step(prepared, index, self.memory.view("<i2")[None])
+        with threadpool_limits(1, "blas"):
+            self._run_step(prepared, index, self.memory.view("<i2")[None])
 
     def run_images(self, prepared, inputs, outputs):
         """Run a program on several images, many at a time; this machine's memory stays as it is.
@@ -158,8 +160,10 @@ class FunctionalMachine:
                    for address, shape in outputs]
 
     def _run_steps(self, prepared, memory):
-        for index in range(len(prepared.steps)):
-            self._run_step(prepared, index, memory)
+        # Products are small: threads would wait for each other. Other cores take other images.
+        with threadpool_limits(1, "blas"):
+            for index in range(len(prepared.steps)):
+                self._run_step(prepared, index, memory)
 
     def _run_step(self, prepared, index, memory):
         step, active = prepared.steps[index]
