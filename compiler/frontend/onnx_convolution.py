@@ -4,19 +4,20 @@ import math
 
 import numpy as np
 
-from compiler.graph import Conv, Conv3d, ConvTranspose
+from compiler.graph import Concat, Conv, Conv3d, ConvTranspose
 
 from .onnx_operator import Operator
+from .onnx_steps import Steps
 from .onnx_windows import spatial, windows_of
 
 __all__ = ["CONVOLUTION"]
 
-#: Weights of a layer, with the zeros that dilation, depth and samples put between them.
+#: Weights of a layer, with the zeros that dilation and depth put between them.
 LARGEST_KERNELS = 1 << 26
 
 
 def _conv(layer):
-    samples, channels, *size = spatial(layer, "convolution")
+    _, channels, *size = spatial(layer, "convolution")
     weights = layer.constant(1, "weights", rank=2 + len(size))
     maps, per_group, *kernel = weights.shape
     groups = layer.attribute("group", 1)
@@ -33,27 +34,42 @@ def _conv(layer):
     dilation = layer.sizes("dilations", (1,) * len(size))
     window = tuple((taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True))
     windows = windows_of(layer, size, window, stride)
-    _check_size(layer, maps * per_group * math.prod(window) * samples)
-    weights = np.tile(_spread(weights, dilation), (samples,) + (1,) * (1 + len(size)))
-    bias, shape = np.tile(bias, samples), (samples, maps, *windows.outputs)
+    _check_size(layer, maps * per_group * math.prod(window))
+    weights, outputs = _spread(weights, dilation), windows.outputs
     if len(size) == 3:
-        view = layer.view((samples * channels * size[0], *size[1:]))
-        layer.emit(Conv3d, shape, [view],
-                   (samples * maps * windows.outputs[0], *windows.outputs[1:]), weights=weights,
-                   bias=bias, depth=size[0], stride=stride,
-                   padding=(*windows.before, *windows.after), groups=groups * samples)
+        _each_sample(layer, Conv3d, (channels * size[0], *size[1:]), (maps, *outputs),
+                     (maps * outputs[0], *outputs[1:]), weights=weights, bias=bias, depth=size[0],
+                     stride=stride, padding=(*windows.before, *windows.after), groups=groups)
         return
-    if len(size) == 1:
-        weights = weights[:, :, None]
-    layer.emit(Conv, shape, [layer.view((samples * channels, *(1, *size)[-2:]))],
-               (samples * maps, *(1, *windows.outputs)[-2:]), weights=weights, bias=bias,
-               stride=(1, *stride)[-2:], padding=windows.padding, groups=groups * samples)
+    weights = weights.reshape(*weights.shape[:2], *(1, *weights.shape[2:])[-2:])
+    _each_sample(layer, Conv, (channels, *(1, *size)[-2:]), (maps, *outputs),
+                 (maps, *(1, *outputs)[-2:]), weights=weights, bias=bias,
+                 stride=(1, *stride)[-2:], padding=windows.padding, groups=groups)
+
+
+def _each_sample(layer, node_class, maps, shape, made, **fields):
+    """Emit a node for each sample of a batch: a view of the input, and a part of the output.
+
+    ``maps`` and ``made`` are (channels, rows, columns) of one sample before and behind, ``shape``
+    is the ONNX shape of one output.
+    """
+    samples = layer.shape()[0]
+    if samples == 1:
+        layer.emit(node_class, (1, *shape), [layer.view(maps)], made, **fields)
+        return
+    steps = Steps(layer)
+    batch = steps.reshape(layer.inputs[0], (samples, math.prod(maps)))
+    parts = []
+    for sample in range(samples):
+        part = layer.reshaped(steps.gather(batch, [[sample], None]), maps)
+        parts.append(layer.step(node_class, (1, *shape), [part], made, **fields))
+    layer.emit(Concat, (samples, *shape), parts, (samples * made[0], *made[1:]))
 
 
 def _check_size(layer, count):
     if count > LARGEST_KERNELS:
-        raise layer.fault(f"its kernels are {count} weights with the zeros that dilation, depth "
-                          f"and samples put between them; supported are {LARGEST_KERNELS}")
+        raise layer.fault(f"its kernels are {count} weights with the zeros that dilation and depth "
+                          f"put between them; supported are {LARGEST_KERNELS}")
 
 
 def _spread(weights, dilation):
@@ -66,7 +82,7 @@ def _spread(weights, dilation):
 
 
 def _conv_transpose(layer):
-    samples, channels, *size = spatial(layer, "transposed convolution")
+    _, channels, *size = spatial(layer, "transposed convolution")
     rank = len(size)
     weights = layer.constant(1, "weights", rank=2 + rank)
     inputs, per_group, *kernel = weights.shape
@@ -88,19 +104,17 @@ def _conv_transpose(layer):
                      size, stride, weights.shape[2:], extra, before, after, strict=True))
     if rank == 3:
         planes = (size[0], made[0])
-        _check_size(layer, samples * weights.size * math.prod(planes))
+        _check_size(layer, weights.size * math.prod(planes))
         weights = _over_depth(weights, groups, planes, stride[0], before[0])
         bias = np.repeat(bias, made[0])
     else:
         planes = (1, 1)
         weights = weights.reshape(*weights.shape[:2], *(1, *weights.shape[2:])[-2:])
-    _check_size(layer, samples * weights.size)
-    layer.emit(ConvTranspose, (samples, maps, *made),
-               [layer.view((samples * channels * planes[0], *(1, *size)[-2:]))],
-               (samples * maps * planes[1], *(1, *made)[-2:]),
-               weights=np.tile(weights, (samples, 1, 1, 1)), bias=np.tile(bias, samples),
-               stride=(1, *stride)[-2:], extra=(0, *extra)[-2:], groups=groups * samples,
-               padding=(*(0, *before)[-2:], *(0, *after)[-2:]))
+    _check_size(layer, weights.size)
+    _each_sample(layer, ConvTranspose, (channels * planes[0], *(1, *size)[-2:]), (maps, *made),
+                 (maps * planes[1], *(1, *made)[-2:]), weights=weights, bias=bias,
+                 stride=(1, *stride)[-2:], extra=(0, *extra)[-2:], groups=groups,
+                 padding=(*(0, *before)[-2:], *(0, *after)[-2:]))
 
 
 def _transposed_windows(layer, size, kernel):

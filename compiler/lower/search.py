@@ -59,8 +59,12 @@ def plan_jobs(work, weights, target):
     return sparse[1] if sparse is not None and sparse[0] < cycles else batches
 
 
+@lru_cache(maxsize=64)
 def _plan_dense(work, target):
-    """Return the jobs of the cheapest way in which lanes share their input maps."""
+    """Return the jobs of the cheapest way in which lanes share their input maps.
+
+    The samples of a batch are layers of one work.
+    """
     reasons = []
     ways = sorted(_ways(work, target, reasons), key=lambda way: _estimate(work, way, target))
     found, tried = [], 0
