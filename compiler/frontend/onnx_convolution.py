@@ -15,6 +15,9 @@ __all__ = ["CONVOLUTION"]
 #: Weights of a layer, with the zeros that dilation and depth put between them.
 LARGEST_KERNELS = 1 << 26
 
+#: Samples of a batch, each of which is a convolution of its own.
+MOST_CONVOLVED = 256
+
 
 def _conv(layer):
     _, channels, *size = spatial(layer, "convolution")
@@ -57,6 +60,9 @@ def _each_sample(layer, node_class, maps, shape, made, **fields):
     if samples == 1:
         layer.emit(node_class, (1, *shape), [layer.view(maps)], made, **fields)
         return
+    if samples > MOST_CONVOLVED:
+        raise layer.fault(f"a batch of {samples} samples; supported are {MOST_CONVOLVED}: export "
+                          "the model with a batch of 1, and run it on as many samples as you like")
     steps = Steps(layer)
     batch = steps.reshape(layer.inputs[0], (samples, math.prod(maps)))
     parts = []

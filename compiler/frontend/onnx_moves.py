@@ -8,12 +8,9 @@ from compiler.graph import Concat, Pad
 
 from .onnx_layer import maps_shape
 from .onnx_operator import Operator
-from .onnx_steps import Steps
+from .onnx_steps import MOST_SAMPLES, Steps
 
 __all__ = ["MOVES"]
-
-#: Samples of a tensor that repeats another.
-MOST_SAMPLES = 1 << 28
 
 
 def _gathered(layer, indices, fill=0.0):

@@ -82,6 +82,8 @@ def _along(steps, name, axis, windows, dilation, kind, count_pad):
     size, reach, stride = windows.size[0], windows.window[0], windows.stride[0]
     before, stated, count = windows.before[0], windows.stated[0], windows.outputs[0]
     shape = steps.shape(name)
+    taps = len(range(0, reach, dilation))
+    steps.check_size((math.prod(shape[:axis]), count * taps, math.prod(shape[axis + 1:])))
     first = np.arange(count)[:, None] * stride - before
     taps = first + np.arange(0, reach, dilation)
     inside = (taps >= 0) & (taps < size)

@@ -25,7 +25,10 @@ from compiler.graph import (
 
 from .onnx_layer import maps_shape
 
-__all__ = ["Steps"]
+__all__ = ["MOST_SAMPLES", "Steps"]
+
+#: Samples of a tensor that is moved, or joined with constants.
+MOST_SAMPLES = 1 << 26
 
 
 class Steps:
@@ -104,6 +107,7 @@ class Steps:
         Sums, differences, products and quotients of one value a map become an `Affine`.
         """
         shape, maps = self.shape(name), self.importer.maps[name]
+        self.check_size(shape)
         values = np.asarray(values, np.float64)
         if operation == "div" and not swapped:
             if not values.all():
@@ -154,6 +158,12 @@ class Steps:
             return self.layer.step(Identity, shape, [name], maps)
         return self.layer.step(Reshape, shape, [name], maps, target=maps)
 
+    def check_size(self, shape):
+        """Raise for a tensor of more samples than are looked at one by one."""
+        if math.prod(shape) > MOST_SAMPLES:
+            raise self.layer.fault(f"a tensor of shape {list(shape)} is moved, or joined with "
+                                   f"constants; supported are {MOST_SAMPLES} samples")
+
     def _move(self, inputs, boxes, shape):
         return self.layer.step(Move, shape, inputs, boxes=tuple(boxes), target=maps_shape(shape))
 
@@ -164,6 +174,7 @@ class Steps:
         moving = [axis for axis in permutation if shape[axis] > 1]
         if moving == sorted(moving):
             return self.reshape(name, made)
+        self.check_size(made)
         return self._move([name], [transpose_box(shape, permutation)], made)
 
     def gather(self, name, indices, fill=0.0):
@@ -172,6 +183,8 @@ class Steps:
         ``indices`` has for each dimension a list, or None for all in order; -1 takes ``fill``.
         """
         shape = self.shape(name)
+        self.check_size([size if index is None else len(index)
+                         for index, size in zip(indices, shape, strict=True)])
         indices = [None if index is None or np.array_equal(index, np.arange(size)) else
                    np.asarray(index, np.int64) for index, size in zip(indices, shape, strict=True)]
         if all(index is None for index in indices):
@@ -188,6 +201,7 @@ class Steps:
         shapes = [self.shape(name) for name in names]
         made = list(shapes[0])
         made[axis] = sum(shape[axis] for shape in shapes)
+        self.check_size(made)
         return self._move(names, concat_boxes(shapes, axis), tuple(made))
 
     def pool(self, name, maps, shape, outputs, **fields):
