@@ -29,7 +29,17 @@ from .limits import check_memory
 from .memory import allocate, lifetimes, round_up, verify_allocation
 from .moves import move_streams
 from .padding import pad_in_memory
-from .predict import MAPPER_LATENCY, REDUCE_LATENCY, Traffic, batch_cycles, stream_cycles
+from .predict import (
+    MAPPER_LATENCY,
+    NEIGHBOUR,
+    REDUCE_LATENCY,
+    STREAM_MAPPER,
+    STREAM_OPERATOR,
+    Traffic,
+    batch_cycles,
+    stream_cycles,
+    with_stores,
+)
 from .rearrange import argmax_streams, upsample_streams
 from .reduce import reduce_streams
 from .search import plan_jobs
@@ -185,8 +195,9 @@ class _Lowering:
             circuit = Circuit()
             for stream in batch:
                 circuit.join(stream.circuit)
-            cycles = stream_cycles([(stream.samples, stream.traffic) for stream in batch],
-                                   self.target, _latency(stage))
+            cycles = stream_cycles([(stream.samples, with_stores(
+                stream.traffic, stream.circuit.units.values(), self.target)) for stream in batch],
+                                   self.target, _stream_latency(stage))
             yield StepPlan(stage.name, stage.layer, circuit, reads, (stage.output,), cycles)
 
 
@@ -199,6 +210,14 @@ def _latency(stage):
     """Return the cycles that samples spend behind the head of a stage."""
     return ((stage.post(Lookup) is not None) * MAPPER_LATENCY
             + (stage.post(Pool) is not None or stage.post(Reduce) is not None) * REDUCE_LATENCY)
+
+
+def _stream_latency(stage):
+    """Return the cycles that samples spend in the units of a step without a convolver."""
+    lookups = sum(isinstance(node, Lookup) for node in stage.nodes)
+    operators = sum(isinstance(node, (ArgMax, Elementwise, Pool, Reduce)) for node in stage.nodes)
+    joined = isinstance(stage.head, Elementwise) and len(stage.head.inputs) > 1
+    return lookups * STREAM_MAPPER + operators * STREAM_OPERATOR + joined * NEIGHBOUR
 
 
 def _reach(steps, target):
