@@ -1,5 +1,6 @@
 """Calibration data: is it for this network, and which numbers it drives through it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,14 +10,18 @@ from .execute import execute
 from .functions import get_function
 from .graph import Activation, Concat, Elementwise, Graph, Move, Pool, Reduce, Reshape, Upsample
 
-__all__ = ["Ranges", "batches", "check_calibration", "guess_calibration",
+__all__ = ["Batches", "Ranges", "check_calibration", "guess_calibration",
            "least_squares", "measure", "useful_ranges"]
 
-#: Random samples used when the user gives none.
-GUESSED_SAMPLES = 16
+#: Random samples used when the user gives none; fewer where their tensors would hold more numbers
+#: than these, for a large network has many places that see other numbers.
+GUESSED_SAMPLES, GUESSED_NUMBERS = 16, 1 << 25
 
 #: Numbers of one tensor that are held at a time; larger batches are split.
 BATCH_NUMBERS = 1 << 22
+
+#: Numbers of all tensors and samples that are kept to be looked at again: 512 MB.
+KEPT_NUMBERS = 1 << 26
 
 #: Samples of 16 bits.
 LOWEST, HIGHEST = -32768, 32767
@@ -92,22 +97,48 @@ def _check_array(graph, name, values):
 def guess_calibration(graph: Graph):
     """Return random samples in -1..1, the same on every machine, for want of the user's data."""
     random = np.random.RandomState(0)
-    return {name: random.uniform(-1, 1, (GUESSED_SAMPLES, *graph.shapes[name]))
+    numbers = sum(math.prod(shape) for shape in graph.shapes.values())
+    count = min(max(GUESSED_NUMBERS // numbers, 2), GUESSED_SAMPLES)
+    return {name: random.uniform(-1, 1, (count, *graph.shapes[name]))
             for name in graph.inputs}
 
 
-def batches(graph: Graph, samples):
-    """Yield all tensors of the executed graph, for a few samples at a time."""
-    largest = max(int(np.prod(shape)) for shape in graph.shapes.values())
-    step = max(1, BATCH_NUMBERS // largest)
-    count = len(next(iter(samples.values())))
-    for start in range(0, count, step):
-        yield execute(graph, {name: values[start:start + step]
-                              for name, values in samples.items()})
+class Batches:
+    """All tensors of the executed graph, for a few samples at a time; can be walked repeatedly.
+
+    What is small enough is executed once and kept.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network.
+    samples : dict of str to numpy.ndarray
+        Calibration data, as `check_calibration` returns it.
+    """
+
+    def __init__(self, graph: Graph, samples):
+        self.graph, self.samples = graph, samples
+        sizes = [math.prod(shape) for shape in graph.shapes.values()]
+        self._count = len(next(iter(samples.values())))
+        self._step = max(1, BATCH_NUMBERS // max(sizes))
+        self._kept = [] if self._count * sum(sizes) <= KEPT_NUMBERS else None
+
+    def __iter__(self):
+        if self._kept:
+            yield from self._kept
+            return
+        made = []
+        for start in range(0, self._count, self._step):
+            tensors = execute(self.graph, {name: values[start:start + self._step]
+                                           for name, values in self.samples.items()})
+            if self._kept is not None:
+                made.append(tensors)
+            yield tensors
+        self._kept = self._kept if self._kept is None else made
 
 
-def measure(graph: Graph, samples):
-    """Return the `Ranges` of every tensor over calibration samples.
+def measure(graph: Graph, batches):
+    """Return the `Ranges` of every tensor over the `Batches` of calibration samples.
 
     Raises
     ------
@@ -117,7 +148,7 @@ def measure(graph: Graph, samples):
     """
     ranges = {}
     makers = {node.output: node for node in graph.nodes}
-    for tensors in batches(graph, samples):
+    for tensors in batches:
         for name, values in tensors.items():
             low, high = float(values.min()), float(values.max())
             node = makers.get(name)
@@ -134,7 +165,7 @@ def measure(graph: Graph, samples):
     return ranges
 
 
-def least_squares(graph: Graph, samples, useful, fractions):
+def least_squares(batches, useful, fractions):
     """Return for tensors the bits behind the point that make the mean square error least.
 
     More bits round less, fewer clip less: a rare outlier is clipped when all other samples gain
@@ -142,10 +173,8 @@ def least_squares(graph: Graph, samples, useful, fractions):
 
     Parameters
     ----------
-    graph : Graph
-        The network.
-    samples : dict of str to numpy.ndarray
-        Calibration data, as `check_calibration` returns it.
+    batches : Batches
+        The executed graph.
     useful : dict of str to tuple
         What `useful_ranges` returned.
     fractions : dict of str to int
@@ -156,7 +185,7 @@ def least_squares(graph: Graph, samples, useful, fractions):
     dict of str to int
     """
     errors = {name: np.zeros(FINER_POINTS + 1) for name in fractions}
-    for tensors in batches(graph, samples):
+    for tensors in batches:
         for name, fraction in fractions.items():
             values = np.clip(tensors[name], *useful.get(name, (-np.inf, np.inf)))
             for finer in range(FINER_POINTS + 1):

@@ -37,7 +37,7 @@ def certificates(graph, lowered, reach):
 
 def _sums(node, reach):
     low, high = reach.get(node.inputs[0], (-(1 << 15), (1 << 15) - 1))
-    weights = np.abs(np.asarray(node.weights, np.int64)).sum(axis=(1, 2, 3))
+    weights = np.array([int(np.abs(kernels, dtype=np.int64).sum()) for kernels in node.weights])
     bound = np.abs(np.asarray(node.bias, np.int64)) + weights * max(-low, high, 0)
     return {"node": node.name, "layer": node.layer, "range": [low, high],
             "bound": int(bound.max()), "limit": ACCUMULATOR_LIMIT}

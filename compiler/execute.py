@@ -1,5 +1,7 @@
 """Float execution of a graph, to see which numbers flow through it."""
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -27,6 +29,9 @@ from .graph import (
 )
 
 __all__ = ["execute"]
+
+#: Numbers that a convolution gathers for one product of matrices: 8 MB.
+BAND_NUMBERS = 1 << 20
 
 
 def execute(graph, inputs):
@@ -72,19 +77,25 @@ def _pad(x, padding, value=0.0):
 
 def _conv(node, x):
     _, rows, columns = node.shape(x.shape[1:])
-    x = _pad(x, node.padding)
-    samples, groups = len(x), node.groups
-    maps, per_group, kernel_rows, kernel_columns = node.weights.shape
-    weights = node.weights.reshape(groups, maps // groups, per_group, kernel_rows, kernel_columns)
-    total = np.zeros((samples, groups, maps // groups, rows * columns))
-    for r in range(kernel_rows):
-        # A row of taps at a time: fewer, larger products of matrices.
-        taken = np.stack([
-            x[:, :, _windows(rows, r, node.stride[0]), _windows(columns, c, node.stride[1])]
-            for c in range(kernel_columns)], axis=2)
-        total += weights[..., r, :].reshape(groups, maps // groups, -1) \
-            @ taken.reshape(samples, groups, per_group * kernel_columns, -1)
-    return total.reshape(samples, maps, rows, columns) + node.bias[:, None, None]
+    x = np.ascontiguousarray(_pad(x, node.padding))
+    maps, per_group, *kernel = node.weights.shape
+    weights = node.weights.reshape(node.groups, maps // node.groups, -1)
+    plane, line, sample = x.strides[1:]
+    windows = as_strided(
+        x, (len(x), node.groups, per_group, *kernel, rows, columns),
+        (x.strides[0], per_group * plane, plane, line, sample, line * node.stride[0],
+         sample * node.stride[1]), writeable=False)
+    # Bands of rows whose taps stay in the cache, and one product of matrices for each.
+    taps = per_group * math.prod(kernel)
+    band = max(1, BAND_NUMBERS // (node.groups * taps * columns))
+    made = np.empty((len(x), node.groups, maps // node.groups, rows, columns))
+    for one, found in zip(windows, made, strict=True):
+        for first in range(0, rows, band):
+            taken = one[..., first:first + band, :]
+            found[:, :, first:first + band] = (
+                weights @ taken.reshape(node.groups, taps, -1)).reshape(
+                    *found.shape[:2], -1, columns)
+    return made.reshape(len(x), maps, rows, columns) + node.bias[:, None, None]
 
 
 def _conv3d(node, x):

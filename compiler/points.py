@@ -342,15 +342,21 @@ def weight_fraction(weights, bias, input_fraction, output_fraction, bound):
     bound : int
         Largest magnitude of an input sample.
     """
-    largest = float(np.abs(weights).max())
+    magnitudes = np.abs(weights)
+    largest = float(magnitudes.max())
     if largest == 0:
         fraction = max(output_fraction - input_fraction, 0)
     else:
         fraction = math.floor(math.log2((HIGHEST + 0.49) / largest))
     fraction = min(fraction, MAX_CONV_SHIFT + output_fraction - input_fraction)
+    total = float(magnitudes.sum())
     while True:
-        sizes = np.abs(np.floor(weights * 2.0**fraction + 0.5))
         start = abs(np.floor(bias * 2.0 ** (input_fraction + fraction) + 0.5))
+        # Rounding adds half a step to each weight at most: most kernels are far from the limit.
+        most = math.ceil(1.001 * (total * 2.0**fraction + 0.5 * weights.size))
+        if largest * 2.0**fraction < HIGHEST and int(start) + bound * most < ACCUMULATOR_LIMIT:
+            return fraction
+        sizes = np.abs(np.floor(weights * 2.0**fraction + 0.5))
         if sizes.max() <= HIGHEST and int(start) + bound * int(sizes.sum()) < ACCUMULATOR_LIMIT:
             return fraction
         fraction -= 1

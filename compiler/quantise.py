@@ -12,7 +12,7 @@ import numpy as np
 
 from . import fixed
 from .calibrate import (
-    batches,
+    Batches,
     check_calibration,
     guess_calibration,
     least_squares,
@@ -153,29 +153,30 @@ def quantise(graph, calibration=None, *, segments=SEGMENTS, method="range"):
         raise QuantisationError(f"unknown method {method!r}; methods are {', '.join(METHODS)}")
     guessed = calibration is None
     samples = guess_calibration(graph) if guessed else check_calibration(graph, calibration)
-    ranges = measure(graph, samples)
+    batches = Batches(graph, samples)
+    ranges = measure(graph, batches)
     useful = useful_ranges(graph)
     wanted = range_fractions(graph, ranges, useful)
     if method == "mse":
         numbers = whole_numbers(graph)
-        wanted |= least_squares(graph, samples, useful, {
+        wanted |= least_squares(batches, useful, {
             name: fraction for name, fraction in wanted.items()
             if fraction is not None and name not in numbers})
     fractions, notes = choose_fractions(graph, wanted)
     builder = _Builder(graph, fractions, segments)
     result = builder.build()
     summary = QuantisationSummary(
-        tensors=tuple(_summaries(graph, samples, ranges, useful, builder)),
+        tensors=tuple(_summaries(graph, batches, ranges, useful, builder)),
         notes=(*notes, *builder.notes), warnings=(GUESSED,) if guessed else (), method=method)
     return result, summary
 
 
-def _summaries(graph, samples, ranges, useful, builder):
+def _summaries(graph, batches, ranges, useful, builder):
     fractions = builder.fractions
     layers = dict.fromkeys(graph.inputs, "input")
     layers.update((node.output, node.layer) for node in graph.nodes)
     sums = {name: np.zeros(4) for name in layers}
-    for tensors in batches(graph, samples):
+    for tensors in batches:
         for name, values in tensors.items():
             scaled = np.clip(values, *useful.get(name, (-np.inf, np.inf))) * 2.0 ** fractions[name]
             kept = np.clip(np.floor(scaled + 0.5), LOWEST, HIGHEST)
@@ -188,6 +189,34 @@ def _summaries(graph, samples, ranges, useful, builder):
         snr = 10 * np.log10(signal / error) if signal and error else np.inf
         yield TensorSummary(name, layer, fractions[name], ranges[name].low, ranges[name].high,
                             float(clipped / size), float(snr), builder.reach[name])
+
+
+def _round_kernels(kernels, points):
+    """Round kernels to integers, a map at a time: temporaries stay small.
+
+    Parameters
+    ----------
+    kernels : numpy.ndarray
+        Real weights, one output map after the other.
+    points : numpy.ndarray
+        Bits behind the point, one a map.
+
+    Returns
+    -------
+    weights : numpy.ndarray
+        int16.
+    positive, negative, largest : numpy.ndarray
+        int64, one a map: the sum of the weights above and of those below 0, and the largest
+        magnitude.
+    """
+    weights = np.empty(kernels.shape, np.int16)
+    sums = np.empty((3, len(kernels)), np.int64)
+    for place, (kernel, point) in enumerate(zip(kernels, points, strict=True)):
+        rounded = np.floor(kernel * 2.0**point + 0.5)
+        total, size = rounded.sum(), np.abs(rounded).sum()
+        sums[:, place] = (size + total) / 2, (total - size) / 2, np.abs(rounded).max()
+        weights[place] = rounded
+    return weights, *sums
 
 
 class _Builder:
@@ -228,32 +257,29 @@ class _Builder:
         bound = max(abs(low), abs(high), 1)
         points = np.array([weight_fraction(weights, bias, source, result, bound)
                            for weights, bias in zip(node.weights, node.bias, strict=True)])
-        weights = np.floor(node.weights * 2.0 ** points.reshape(-1, 1, 1, 1) + 0.5).astype(np.int64)
+        weights, positive, negative, largest_weight = _round_kernels(node.weights, points)
         bias = np.floor(node.bias * 2.0 ** (source + points) + 0.5).astype(np.int64)
         shift = source + points - result
-        most = np.abs(bias) + np.abs(weights).sum(axis=(1, 2, 3)) * bound
+        most = np.abs(bias) + (positive - negative) * bound
         # The proof that no partial sum, in any order, leaves the accumulator.
-        assert most.max() < ACCUMULATOR_LIMIT and np.abs(weights).max() <= HIGHEST, node.name
+        assert most.max() < ACCUMULATOR_LIMIT and largest_weight.max() <= HIGHEST, node.name
         assert 0 <= shift.min() and shift.max() <= MAX_CONV_SHIFT, node.name
-        self._note_lost_bits(node, weights)
+        self._note_lost_bits(node, largest_weight)
         # Padding adds zeros to what the kernels see.
         low, high = min(low, 0), max(high, 0)
-        positive = np.maximum(weights, 0).sum(axis=(1, 2, 3))
-        negative = np.minimum(weights, 0).sum(axis=(1, 2, 3))
         least = [requantise(int(value), int(by)) for value, by in
                  zip(bias + positive * low + negative * high, shift, strict=True)]
         largest = [requantise(int(value), int(by)) for value, by in
                    zip(bias + positive * high + negative * low, shift, strict=True)]
         self.reach[node.output] = (int(min(least)), int(max(largest)))
         return fixed.Convolution(
-            **common, weights=self._shared(weights.astype(np.int16)), bias=self._shared(bias),
+            **common, weights=self._shared(weights), bias=self._shared(bias),
             shift=self._shared(shift.astype(np.int64)), stride=node.stride, padding=node.padding,
             groups=node.groups)
 
-    def _note_lost_bits(self, node, weights):
+    def _note_lost_bits(self, node, most):
         """Note the maps whose weights use less than 14 bits, so that no sum overflows."""
-        most = np.abs(weights).max(axis=(1, 2, 3))
-        real = np.abs(node.weights).max(axis=(1, 2, 3)) > 0
+        real = node.weights.any(axis=(1, 2, 3))
         short = real & (most < 1 << 13)
         if short.any():
             bits = int(most[short].min()).bit_length() + 1

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from compiler.calibrate import (
+    Batches,
     Ranges,
     check_calibration,
     guess_calibration,
@@ -65,10 +66,10 @@ def test_guesses_are_the_same_on_every_run():
 def test_ranges_are_those_of_all_batches(monkeypatch):
     graph = simplify(import_onnx(network()[0]))
     samples = guess_calibration(graph)
-    whole = measure(graph, samples)
+    whole = measure(graph, Batches(graph, samples))
     monkeypatch.setattr("compiler.calibrate.BATCH_NUMBERS", 1)
     assert set(whole) == set(graph.shapes)
-    for name, found in measure(graph, samples).items():
+    for name, found in measure(graph, Batches(graph, samples)).items():
         assert found.low == pytest.approx(whole[name].low)
         assert found.high == pytest.approx(whole[name].high)
     assert whole["x"] == Ranges(samples["x"].min(), samples["x"].max())
@@ -79,7 +80,7 @@ def test_numbers_that_overflow_are_refused():
         [node("Mul", ["x", "c"], "a"), node("Relu", ["a"], "b"), node("Mul", ["b", "c"], "y")],
         {"x": (1, 2)}, constants={"c": np.float32(1e38)})))
     with pytest.raises(CalibrationError, match="tensor 'a' is not finite for the calibration"):
-        measure(graph, {"x": np.full((1, 2, 1, 1), 1e300)})
+        measure(graph, Batches(graph, {"x": np.full((1, 2, 1, 1), 1e300)}))
 
 
 def test_what_saturating_readers_can_tell_apart():
@@ -107,7 +108,7 @@ def _error(values, fraction):
 
 def _least(values, fewest):
     useful = {"x": (-np.inf, np.inf)}
-    return least_squares(GRAPH, {"x": values, "z": values}, useful, {"x": fewest})["x"]
+    return least_squares(Batches(GRAPH, {"x": values, "z": values}), useful, {"x": fewest})["x"]
 
 
 def test_a_rare_outlier_is_clipped_when_the_others_gain_more():
@@ -135,5 +136,5 @@ def test_no_other_point_has_a_smaller_error(seed):
 def test_numbers_that_no_reader_tells_apart_do_not_count():
     values = np.random.default_rng(4).uniform(-1, 1, (50, 2, 3, 4))
     values[::7] *= 100
-    found = least_squares(GRAPH, {"x": values, "z": values}, {"x": (-1.0, 1.0)}, {"x": 12})
+    found = least_squares(Batches(GRAPH, {"x": values, "z": values}), {"x": (-1.0, 1.0)}, {"x": 12})
     assert found == {"x": 15}
