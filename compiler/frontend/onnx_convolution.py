@@ -108,6 +108,9 @@ def _conv_transpose(layer):
     made = tuple((length - 1) * step + taps + more - first - last
                  for length, step, taps, more, first, last in zip(
                      size, stride, weights.shape[2:], extra, before, after, strict=True))
+    if min(made) < 1:
+        raise layer.fault(f"its output would have {list(made)} samples along its dimensions; every "
+                          "dimension must be at least 1")
     if rank == 3:
         planes = (size[0], made[0])
         _check_size(layer, weights.size * math.prod(planes))

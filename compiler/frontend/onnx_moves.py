@@ -93,7 +93,9 @@ def _split(layer):
     sizes = layer.integers(1, "split") if layer.has(1) else layer.attribute("split", [])
     if not sizes:
         parts = layer.attribute("num_outputs", count)
-        largest = -(-size // parts) if parts > 0 else 0
+        if parts != count:
+            raise layer.malformed(f"attribute num_outputs is {parts} for {count} outputs")
+        largest = -(-size // parts)
         sizes = [largest] * (parts - 1) + [size - largest * (parts - 1)]
     if len(sizes) != count or sum(sizes) != size or min(sizes) < 0:
         raise layer.malformed(f"{size} samples along axis {axis} cannot be split into {sizes} for "

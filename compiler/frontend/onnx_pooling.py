@@ -87,6 +87,9 @@ def _along(steps, name, axis, windows, dilation, kind, count_pad):
     first = np.arange(count)[:, None] * stride - before
     taps = first + np.arange(0, reach, dilation)
     inside = (taps >= 0) & (taps < size)
+    if not inside.any(axis=1).all():
+        raise steps.layer.fault("some of its dilated windows see no sample of the map; supported "
+                                "is less padding")
     if kind == "max":
         some = np.where(inside, taps, -1).max(axis=1, keepdims=True)
         indices = np.where(inside, taps, some)

@@ -88,8 +88,8 @@ def _arg(sign):
             backwards[axis] = range(count)[::-1]
             name = steps.reduce(steps.gather(name, backwards), "argmax", [axis], keep=keep)
             layer.result(steps.function(name, "count_down", count - 1), made)
-        elif axis == 1 and shape[0] == 1 and len(shape) <= 4:
-            sides = maps_shape((1, *shape[1:]))[1:]
+        elif axis == 1 and shape[0] == 1 and maps_shape(shape)[0] == count:
+            sides = maps_shape(shape)[1:]
             layer.emit(ArgMax, made, [layer.reshaped(name, (count, *sides))], (1, *sides))
         else:
             name = steps.reduce(name, "argmax", [axis], keep=keep)

@@ -30,6 +30,9 @@ __all__ = ["MOST_SAMPLES", "Steps"]
 #: Samples of a tensor that is moved, or joined with constants.
 MOST_SAMPLES = 1 << 26
 
+#: Samples along a dimension of what is moved, if they are not evenly spaced before.
+MOST_UNEVEN = 1 << 13
+
 
 class Steps:
     """Adds nodes for one layer; tensors go by name and have ONNX shapes.
@@ -189,6 +192,11 @@ class Steps:
                    np.asarray(index, np.int64) for index, size in zip(indices, shape, strict=True)]
         if all(index is None for index in indices):
             return name
+        for index in indices:
+            if index is not None and len(index) > MOST_UNEVEN \
+                    and (np.diff(index) != index[1] - index[0]).any():
+                raise self.layer.fault(f"{len(index)} samples along a dimension that are not "
+                                       f"evenly spaced in the input; supported are {MOST_UNEVEN}")
         made = tuple(size if index is None else len(index)
                      for index, size in zip(indices, shape, strict=True))
         inputs = [name]
