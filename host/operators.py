@@ -31,16 +31,16 @@ TOLERANCE = 2.0**-8
 
 #: Operators of the page. Others of the test suite are named in one line.
 LISTED = (
-    "Abs Acosh Add ArgMax ArgMin Asinh Atan AveragePool BatchNormalization Cast Celu Clip Concat "
-    "Constant Conv ConvTranspose Cos Cosh DepthToSpace DequantizeLinear Div Dropout Elu Erf Exp "
-    "Expand Flatten Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool GroupNormalization "
-    "HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log "
-    "LogSoftmax LpNormalization LpPool MatMul Max MaxPool Mean MeanVarianceNormalization Min Mish "
-    "Mul Neg PRelu Pad Pow QuantizeLinear RMSNormalization Reciprocal ReduceL1 ReduceL2 "
-    "ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceSum ReduceSumSquare Relu "
-    "Reshape Resize Selu Shrink Sigmoid Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth "
-    "Split Sqrt Squeeze Sub Sum Swish Tanh ThresholdedRelu Tile Transpose Unsqueeze "
-    "Upsample").split()
+    "Abs Acosh Add ArgMax ArgMin Asinh Atan AveragePool BatchNormalization Cast Celu Clip "
+    "Concat Constant Conv ConvTranspose Cos Cosh DepthToSpace DequantizeLinear Div Dropout Elu "
+    "Erf Exp Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool "
+    "GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LRN "
+    "LayerNormalization LeakyRelu Log LogSoftmax LpNormalization LpPool MatMul Max MaxPool Mean "
+    "MeanVarianceNormalization Min Mish Mul Neg PRelu Pad Pow QuantizeLinear RMSNormalization "
+    "Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin "
+    "ReduceSum ReduceSumSquare Relu Reshape Resize Selu Shrink Sigmoid Sin Sinh Slice Softmax "
+    "Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tanh ThresholdedRelu Tile "
+    "Transpose Unsqueeze Upsample").split()
 
 _FLOAT = onnx.TensorProto.FLOAT
 _WHOLE = {onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL}
@@ -154,8 +154,8 @@ def _short(reason):
     if kinds:
         return f"operator {', '.join(kinds)}"
     text = re.sub(r"^.*?\(\w+\): |^model: ", "", lines[-1])
-    text = re.sub(r"(input|output|weights|bias) '[^']*'", r"\1", text)
-    return re.split("; |: ", text)[0].replace("|", "/")
+    text = re.sub(r"^\w+: ", "", re.sub(r"(input|output|tensor) '[^']*'(: )?", r"\1 ", text))
+    return re.sub(r" +", " ", text.split("; ")[0]).replace("|", "/")
 
 
 def _row(operator, cases, verdicts):
