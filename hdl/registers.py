@@ -211,7 +211,7 @@ def _convolver_units(target):
         Register("interleave", 5, "output groups that take turns in a pass",
                  maximum=PARAMETER_SLOTS),
         Register("lanes", 4, "lanes the chain is partitioned into", maximum=target.banks),
-        Register("two_streams", 1, "stream B feeds row buses, too"),
+        Register("two_streams", 1, "stream B is taken; else it carries what stream A does"),
         Register("frame_width", frame, "columns of a frame, masked ones included",
                  maximum=target.line_width),
         Register("frame_height", 16, "rows of a frame, masked ones included"),
@@ -239,8 +239,8 @@ def _convolver_units(target):
         Register("drain_last_lanes", 4, "lanes of each drain stream in the last pass", count=2),
     ))
     macs = Unit("mac", 7, "row bus and padding masks of each MAC", (
-        Register("bus", 5, "row bus: taps of stream A, then of stream B; tap 0 is not delayed",
-                 maximum=2 * target.kernel_rows - 1, count=target.macs),
+        Register("bus", 4, "row bus of the MAC's stream; bus 0 is not delayed",
+                 maximum=target.kernel_rows - 1, count=target.macs),
         Register("column", 2, "kernel column against left padding, index into RELATIONS",
                  maximum=2, count=target.macs),
         Register("row", 2, "kernel row against top padding, index into RELATIONS",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 __all__ = ["DESIGN_VERSION", "TARGETS", "Memory", "Target", "get_target"]
 
 #: Counts changes of behaviour that a program can see; part of every fingerprint.
-DESIGN_VERSION = 3
+DESIGN_VERSION = 4
 
 #: A configuration packet addresses nodes with one mask word of this many bits.
 MAX_NODES = 32

@@ -29,11 +29,10 @@ def _mac_values(job, target):
     by_row = _relations(frames.y, frames.height)
     by_column = _relations(frames.x, frames.width)
     for lane in range(job.assignment.lanes):
-        first = target.kernel_rows * (lane % job.input_streams)
         for tap in range(rows * columns):
             r, c = divmod(tap, columns)
             mac = lane * job.lane_length + tap
-            bus[mac] = first + rows - 1 - r
+            bus[mac] = rows - 1 - r
             column[mac], row[mac] = by_column[c], by_row[r]
     return {"bus": bus, "column": column, "row": row}
 

@@ -42,7 +42,8 @@ class Chain(wiring.Component):
 
     A MAC works on the output that its neighbour worked on a chain cycle before. At the head of a
     lane the sum comes from ``feed`` instead, and the tags from ``head``. Only MACs that are the
-    head (the end) of a lane for some count of lanes have multiplexers for it.
+    head (the end) of a lane for some count of lanes have multiplexers for it. The first half of
+    the MACs read the taps of stream A, the others those of stream B.
 
     Parameters
     ----------
@@ -113,7 +114,8 @@ class Chain(wiring.Component):
                 mac.row.eq(self.config.row[index]),
                 mac.load.eq(self.load[index]), mac.slot.eq(self.slot), mac.weight.eq(self.weight),
             ]
-            m.d.comb += [port.eq(tap) for port, tap in zip(mac.taps, self.taps, strict=True)]
+            first = target.kernel_rows if index >= target.macs // 2 else 0
+            m.d.comb += [port.eq(self.taps[first + row]) for row, port in enumerate(mac.taps)]
 
             tags, carry = head, self.feed[0]
             if index:

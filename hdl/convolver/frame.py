@@ -39,7 +39,8 @@ class FrameBuilder(wiring.Component):
     load : In(1)
         Begin; once after reset.
     a, b : In(stream of signed(16))
-        Input maps. Taken together; ``b`` only with ``two_streams``.
+        Input maps. Taken together; ``b`` only with ``two_streams``, else stream B carries what A
+        does.
     o : Out(stream of TapSamples)
         ``ready`` must not depend on ``valid``.
     starved : Out(1)
@@ -124,7 +125,7 @@ class FrameBuilder(wiring.Component):
             self.a.ready.eq(valid & take & self.o.ready & (self.b.valid | ~two)),
             self.b.ready.eq(valid & take & self.o.ready & self.a.valid & two),
             words.a.eq(Mux(take & use, self.a.payload, 0)),
-            words.b.eq(Mux(take & use & two, self.b.payload, 0)),
+            words.b.eq(Mux(take & use, Mux(two, self.b.payload, self.a.payload), 0)),
             words.column.eq(marks[2][0]), words.frame.eq(marks[2][1]),
         ]
 

@@ -1,6 +1,6 @@
 """One multiply-accumulate unit of the chain."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,9 +10,6 @@ from .line_buffer import TAP_WIDTH
 
 __all__ = ["Mac"]
 
-#: Buses that one multiplexer chooses from; the rest have a second one.
-_FIRST_BUSES = 16
-
 _EQUAL, _LESS = RELATIONS.index("equal"), RELATIONS.index("less")
 
 
@@ -21,9 +18,8 @@ class Mac(wiring.Component):
 
     Chooses a row bus, decides by the marks on it whether the sample lies in the frame, and
     multiplies it with the weight of the current context. All registers advance with ``enable``;
-    from tap to sum there are 5: bus, operand, operand sum, product, sum. The last four and the
-    additions fit one DSP48E1: its pre-adder joins the two halves of the bus multiplexer, one of
-    which is zero, and its operand registers are cleared where the sample is masked.
+    from tap to sum there are 5: bus, operand twice, product, sum. The last four and the addition
+    fit one DSP48E1; the operand is cleared where the sample is masked.
 
     Parameters
     ----------
@@ -34,9 +30,9 @@ class Mac(wiring.Component):
     -------
     enable : In(1)
         A chain cycle.
-    taps : In(18), array of ``2 * kernel_rows``
-        Row buses, see `LineBuffers`.
-    bus : In(5)
+    taps : In(18), array of ``kernel_rows``
+        Row buses of its stream, see `LineBuffers`.
+    bus : In(4)
         Which of them. Constant.
     column, row : In(2)
         Kernel column (row) against left (top) padding, index into `RELATIONS`. Constant.
@@ -62,8 +58,8 @@ class Mac(wiring.Component):
         contexts = range(target.contexts)
         super().__init__({
             "enable": In(1),
-            "taps": In(TAP_WIDTH).array(2 * target.kernel_rows),
-            "bus": In(5),
+            "taps": In(TAP_WIDTH).array(target.kernel_rows),
+            "bus": In(4),
             "column": In(2),
             "row": In(2),
             "row_start": In(1),
@@ -79,16 +75,9 @@ class Mac(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # The bus multiplexer in two parts, the one that is not chosen held at zero.
-        parts = []
-        groups = [self.taps[:_FIRST_BUSES], self.taps[_FIRST_BUSES:]]
-        for index, group in enumerate(group for group in groups if len(group)):
-            part = Signal(TAP_WIDTH, name=f"bus{index}", reset_less=True)
-            with m.If(self.enable):
-                m.d.sync += part.eq(select(self.bus[:4], group))
-            with m.If(self.bus[4] != index):
-                m.d.sync += part.eq(0)
-            parts.append(part)
+        tap = Signal(TAP_WIDTH, reset_less=True)
+        with m.If(self.enable):
+            m.d.sync += tap.eq(select(self.bus, self.taps))
 
         inside = []
         for name, bit, relation, own in (("column", 16, self.column, self.row_start),
@@ -97,7 +86,7 @@ class Mac(wiring.Component):
             flag = Signal(name=f"{name}_flag", reset_less=True)
             now = Signal(name=f"{name}_now")
             m.d.comb += [
-                mark.eq(Cat(part[bit] for part in parts).any()),
+                mark.eq(tap[bit]),
                 now.eq(Mux(relation == _LESS, mark | (flag & ~own), own | (flag & ~mark))),
             ]
             with m.If(self.enable):
@@ -106,14 +95,11 @@ class Mac(wiring.Component):
         masked = Signal()
         m.d.comb += masked.eq(self.enable & ~(inside[0] & inside[1]))
 
-        operands = []
-        for index, part in enumerate(parts):
-            operand = Signal(signed(16), name=f"operand{index}", reset_less=True)
-            with m.If(self.enable):
-                m.d.sync += operand.eq(part[:16].as_signed())
-            with m.If(masked):
-                m.d.sync += operand.eq(0)
-            operands.append(operand)
+        operand = Signal(signed(16), reset_less=True)
+        with m.If(self.enable):
+            m.d.sync += operand.eq(tap[:16].as_signed())
+        with m.If(masked):
+            m.d.sync += operand.eq(0)
 
         m.submodules.weights = weights = memory.Memory(
             shape=signed(16), depth=self.target.contexts, init=[])
@@ -123,14 +109,14 @@ class Mac(wiring.Component):
             read.addr.eq(self.context),
         ]
 
-        sample = Signal(signed(15 + len(operands)), reset_less=True)
+        sample = Signal(signed(16), reset_less=True)
         weight = Signal(signed(16), reset_less=True)
-        product = Signal(signed(31 + len(operands)), reset_less=True)
+        product = Signal(signed(32), reset_less=True)
         total = Signal.like(self.sum, reset_less=True)
         m.d.comb += self.sum.eq(total)
         with m.If(self.enable):
             m.d.sync += [
-                sample.eq(sum(operands[1:], operands[0])),
+                sample.eq(operand),
                 weight.eq(read.data),
                 product.eq(sample * weight),
                 total.eq(self.carry + product),

@@ -190,7 +190,8 @@ class Step:
             for r in range(self.rows):
                 for c in range(self.columns):
                     mac = lane * length + r * self.columns + c
-                    macs["bus"][mac] = self.rows - 1 - r + stream * self.target.kernel_rows
+                    assert not self.two or stream == (mac >= self.target.macs // 2)
+                    macs["bus"][mac] = self.rows - 1 - r
                     macs["column"][mac] = relation(c, self.left)
                     macs["row"][mac] = relation(r, self.top)
         return convolver, macs
@@ -259,10 +260,15 @@ def random_step(target, seed, **fixed):
         drain = [(out_width, 1), (out_height, -out_width)] if out_height == 1 else \
             [(out_width, 1), (out_height, out_width)]
     split = int(rng.integers(0, lanes + 1))
+    # Two streams where no lane lies in both halves of the chain.
+    halves = [lane * length >= target.macs // 2 for lane in range(lanes)]
+    whole = all(half == ((lane + 1) * length > target.macs // 2)
+                for lane, half in enumerate(halves))
+    two = whole and rng.random() < 0.7
     return Step(
         target, rng, rows, columns, top, left, (width, height), (data_width, data_height),
         (out_width, out_height), lanes=lanes, passes=passes, entries=entries, groups=groups,
-        kinds=windows, lane_streams=[int(rng.integers(0, 2)) for _ in range(lanes)],
+        kinds=windows, lane_streams=[int(half and two) for half in halves],
         drain=drain, drain_first=(0, split % lanes), drain_lanes=(split, lanes - split),
         drain_last=(int(rng.integers(0, split + 1)), int(rng.integers(0, lanes - split + 1))),
         limit=1 << 14)

@@ -20,7 +20,7 @@ def expected(step):
                 for y in range(step.frame[1]):
                     for x in range(step.frame[0]):
                         samples = [int(frame[y, x]) for frame in frames]
-                        words.append((samples[0], samples[1] if step.two else 0,
+                        words.append((samples[0], samples[step.two],
                                       int(x == 0), int(x == y == 0)))
     return words
 

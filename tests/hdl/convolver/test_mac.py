@@ -33,12 +33,12 @@ def model(words, bus, column, row, weights):
 def test_masks_multiplies_and_adds(name, column, row):
     target = get_target(name)
     rng = Random(f"{name}{column}{row}")
-    bus = rng.randrange(2 * target.kernel_rows)
+    bus = rng.randrange(target.kernel_rows)
     weights = [rng.choice([-32768, 32767, rng.randrange(-32768, 32768)])
                for _ in range(target.contexts)]
     # A start first, so that the flags are known.
     words = [([rng.getrandbits(16) | (rng.random() < 0.2) << 16 | (rng.random() < 0.2) << 17
-               for _ in range(2 * target.kernel_rows)],
+               for _ in range(target.kernel_rows)],
               (cycle == 0 or rng.random() < 0.2, cycle == 0 or rng.random() < 0.2),
               rng.randrange(target.contexts), rng.randrange(-2**35, 2**35))
              for cycle in range(300)]
