@@ -218,7 +218,7 @@ def _convolver_units(target):
         Register("data_width", frame, "samples taken from the stream in each data row",
                  maximum=target.line_width),
         Register("data_height", 16, "data rows taken from the stream in each frame"),
-        Register("line_delay", frame, "delay between row buses; 0 for 1-D kernels, else >= 2",
+        Register("line_delay", frame, "delay between row buses; 0 for one kernel row, else >= 2",
                  maximum=target.line_width),
         Register("lead", 16, "cycles the chain runs before the first sample"),
         Register("skip", 24, "cycles from the first sample to the first output at the head"),
@@ -239,8 +239,9 @@ def _convolver_units(target):
         Register("drain_last_lanes", 4, "lanes of each drain stream in the last pass", count=2),
     ))
     macs = Unit("mac", 7, "row bus and padding masks of each MAC", (
-        Register("bus", 4, "row bus of the MAC's stream; bus 0 is not delayed",
-                 maximum=target.kernel_rows - 1, count=target.macs),
+        Register("bus", 4, "0 for the samples of the MAC before, else 1 + index into the row buses "
+                 "that the MAC can read", count=target.macs,
+                 maximum=max(len(target.row_buses(mac)) for mac in range(target.macs))),
         Register("column", 2, "kernel column against left padding, index into RELATIONS",
                  maximum=2, count=target.macs),
         Register("row", 2, "kernel row against top padding, index into RELATIONS",

@@ -5,14 +5,16 @@ a machine's size. Two machines are interchangeable exactly when their fingerprin
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 
 __all__ = ["DESIGN_VERSION", "TARGETS", "Memory", "Target", "get_target"]
 
 #: Counts changes of behaviour that a program can see; part of every fingerprint.
-DESIGN_VERSION = 4
+DESIGN_VERSION = 5
 
 #: A configuration packet addresses nodes with one mask word of this many bits.
 MAX_NODES = 32
@@ -198,6 +200,19 @@ class Target:
         """MACs of one lane when the chain is partitioned into ``lanes`` lanes."""
         return self.macs // lanes
 
+    def lane_rows(self, lanes):
+        """Most kernel rows of a lane: one more than a square has, so that MACs need few buses."""
+        length = self.lane_length(lanes)
+        return min(self.kernel_rows, math.isqrt(length) + 1, length)
+
+    def row_length(self, lanes, rows):
+        """MACs from one kernel row to the next in a lane whose kernel has ``rows`` rows."""
+        return self.lane_length(lanes) // rows
+
+    def row_buses(self, mac):
+        """Row buses that a MAC can read: those of the kernel rows that may begin at it."""
+        return _row_buses(self)[mac]
+
     def lane_banks(self, lanes):
         """Accumulator banks of one lane when the chain is partitioned into ``lanes`` lanes."""
         return self.banks // lanes
@@ -224,6 +239,19 @@ class Target:
         fields = dataclasses.asdict(self) | {"design": DESIGN_VERSION}
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+@functools.cache
+def _row_buses(target):
+    """Return the row buses of every MAC, as a tuple of tuples."""
+    buses = [set() for _ in range(target.macs)]
+    for lanes in range(1, target.banks + 1):
+        for rows in range(1, target.lane_rows(lanes) + 1):
+            for lane in range(lanes):
+                first = lane * target.lane_length(lanes)
+                for row in range(rows):
+                    buses[first + row * target.row_length(lanes, rows)].add(row)
+    return tuple(tuple(sorted(found)) for found in buses)
 
 
 _TINY = Target(

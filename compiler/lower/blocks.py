@@ -24,7 +24,7 @@ def block_axis(work, axis, place, taps):
                      first * work.step[axis], work.computed(axis, count), taps)
 
 
-def block_grids(work, kernel, capacity, target, reasons):
+def block_grids(work, kernel, widest_frame, capacity, target, reasons):
     """Return numbers of blocks (down, across) whose outputs fit an accumulator half.
 
     Parameters
@@ -33,6 +33,8 @@ def block_grids(work, kernel, capacity, target, reasons):
         The layer.
     kernel : tuple of int
         Longest pieces.
+    widest_frame : int
+        Most samples of a frame's row.
     capacity : int
         Words for the outputs of one map of a block.
     target : Target
@@ -49,9 +51,9 @@ def block_grids(work, kernel, capacity, target, reasons):
             reasons.append(f"outputs of one row exceed the {capacity} words of a half bank")
             continue
         frame = block_axis(work, 1, widest, kernel[1]).frame
-        if frame > target.line_width:
-            reasons.append(f"rows of {frame} samples exceed the line buffers' "
-                           f"{target.line_width}")
+        if frame > widest_frame:
+            reasons.append(f"rows of {frame} samples exceed the {widest_frame} that the line "
+                           f"buffers hold")
             continue
         down = -(-work.outputs[0] // min(tallest, work.outputs[0]))
         most = min(down + len(target.convolvers), work.outputs[0] + 1)

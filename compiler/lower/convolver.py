@@ -29,19 +29,20 @@ def _mac_values(job, target):
     by_row = _relations(frames.y, frames.height)
     by_column = _relations(frames.x, frames.width)
     for lane in range(job.assignment.lanes):
-        for tap in range(rows * columns):
-            r, c = divmod(tap, columns)
-            mac = lane * job.lane_length + tap
-            bus[mac] = rows - 1 - r
-            column[mac], row[mac] = by_column[c], by_row[r]
+        for place, index in enumerate(range(0, rows * job.row_length, job.row_length)):
+            first = lane * job.lane_length + index
+            bus[first] = 1 + target.row_buses(first).index(place)
+            # Rows and columns stand in the chain from last to first.
+            column[first:first + columns] = reversed(by_column)
+            row[first:first + columns] = [by_row[rows - 1 - place]] * columns
     return {"bus": bus, "column": column, "row": row}
 
 
 def _convolver_values(job):
     frames, assignment = job.frames, job.assignment
     rows, columns = frames.kernel
-    delay = frames.width - columns
-    head_start = (rows - 1) * delay - frames.y.pad * frames.width - frames.x.pad
+    delay = frames.width + job.row_length
+    head_start = (rows - 1 - frames.y.pad) * frames.width + columns - 1 - frames.x.pad
     height, width = job.computed
     lead_x, lead_y, extent_x, extent_y = zip(*frames.kinds, strict=True)
     return {
@@ -51,7 +52,7 @@ def _convolver_values(job):
         "frame_width": frames.width, "frame_height": frames.height,
         "data_width": frames.x.data, "data_height": frames.y.data,
         "line_delay": delay if rows > 1 else 0,
-        "lead": max(0, -head_start), "skip": max(0, head_start),
+        "lead": 0, "skip": head_start,
         "out_width": width, "out_height": height, "out_size": width * height,
         "kinds": len(frames.kinds), "kind_x": lead_x, "kind_y": lead_y,
         "kind_width": extent_x, "kind_height": extent_y,

@@ -8,7 +8,7 @@ from hdl.registers import KINDS
 
 from .axis import Axis, plan_axis
 
-__all__ = ["Frames", "Infeasible", "least_frame", "plan_frames"]
+__all__ = ["Frames", "Infeasible", "least_frame", "plan_frames", "widest_frame"]
 
 #: Frames that a chain may have to hold weights for besides those it is in the middle of.
 SPARE_CONTEXTS = 4
@@ -82,12 +82,20 @@ def plan_frames(work, rows, columns, kernel, interleave, lane_length, target):
                       first * work.step[axis], work.computed(axis, count), kernel[axis])
             for axis, (first, count) in enumerate((rows, columns))]
     y, x = axes
-    width = max(x.frame, x.taps + 2 if y.taps > 1 else 1)
-    if width > target.line_width:
-        raise Infeasible(f"rows of {width} samples exceed the line buffers' {target.line_width}")
+    width, widest = x.frame, widest_frame(y.taps, lane_length, target)
+    if width > widest:
+        raise Infeasible(f"rows of {width} samples exceed the {widest} that the line buffers hold")
     kinds, sequence = _order_kinds([(row, column) for row in y.pieces for column in x.pieces])
     height = max(y.frame, -(-least_frame(lane_length, interleave, target) // width))
     return Frames(y, x, height, width, kinds, sequence)
+
+
+def widest_frame(rows, lane_length, target):
+    """Return the most samples of a frame's row under kernels of ``rows`` rows.
+
+    The line buffers delay by a row of the frame and one of the lane.
+    """
+    return target.line_width - (lane_length // rows if rows > 1 else 0)
 
 
 def least_frame(lane_length, interleave, target):

@@ -124,6 +124,25 @@ class Job:
         return turns * (4 + self.entry_count * self.lane_length)
 
     @property
+    def row_length(self):
+        """MACs from one kernel row to the next in a lane."""
+        return self.lane_length // self.frames.y.taps
+
+    def in_chain(self, pieces):
+        """Return the weights of lanes for kernel pieces of the chain's size, (..., rows, columns).
+
+        A lane holds rows and columns from last to first, each row at a multiple of `row_length`;
+        zeros fill the rest.
+        """
+        rows, columns = self.frames.kernel
+        made = np.zeros((*pieces.shape[:-2], self.lane_length), "<i2")
+        taken = made[..., :rows * self.row_length].reshape(
+            *pieces.shape[:-2], rows, self.row_length)
+        taken[..., :columns] = pieces[..., ::-1, ::-1]
+        made[..., :rows * self.row_length] = taken.reshape(*pieces.shape[:-2], -1)
+        return made
+
+    @property
     def macs(self):
         """Useful multiply-accumulates."""
         rows, columns = self.computed
@@ -159,7 +178,7 @@ class Job:
         return [walk_of(self, target)]
 
     def kernels(self, weights, index):
-        """Return the weights of each frame, zeros behind the taps.
+        """Return the weights of each frame, zeros where there is no tap.
 
         Parameters
         ----------
@@ -181,7 +200,7 @@ class Job:
             piece = np.zeros((work.maps, rows, columns), "<i2")
             piece[:, :y.taps, :x.taps] = weights[
                 :, source, y.kernel_slice(work.stride[0]), x.kernel_slice(work.stride[1])]
-            made[:-1, entry, :rows * columns] = piece.reshape(work.maps, -1)
+            made[:-1, entry] = self.in_chain(piece)
         return made[index].transpose(0, 3, 1, 2, 4)
 
 

@@ -131,7 +131,8 @@ def job_cycles(job, target, first=0, each=0, last=0, rush=0):
     assignment = job.assignment
     turns = assignment.interleave * assignment.lanes
     start = (2 * target.memory.latency + CONVOLVER_LATENCY + 4 * turns
-             + assignment.lanes * job.lane_length + job.lane_length)
+             + assignment.lanes * job.lane_length + job.lane_length
+             + math.prod(job.frames.kernel) - 1)
     drain = assignment.interleave * job.drain_words
     streams = max(job.pass_cycles, job.pass_weights)
     # A pass waits until the last but one has been drained: two passes a round trip.

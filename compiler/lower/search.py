@@ -11,7 +11,7 @@ from ..errors import CompileError
 from .axis import split_evenly
 from .blocks import block_axis, block_grids
 from .deal import Way, batches_cost, deal_batches
-from .frames import Infeasible, least_frame
+from .frames import Infeasible, least_frame, widest_frame
 from .placement import partners
 from .predict import STEP_GAP, Traffic, batch_cycles
 from .sparse import connections, plan_sparse_jobs
@@ -48,7 +48,7 @@ def plan_jobs(work, weights, target):
     table = connections(work, weights)
     if sum(map(len, table)) < work.maps * work.inputs * work.groups:
         sparse = plan_sparse_jobs(
-            work, table, lambda length: _kernels(work, length, target.kernel_rows), target)
+            work, table, lambda lanes: _kernels(work, lanes, target), target)
     try:
         batches = _plan_dense(work, target)
     except CompileError:
@@ -89,24 +89,25 @@ def _ways(work, target, reasons):
     ways = []
     units = work.groups if work.groups > 1 else work.maps
     for lanes in range(1, min(target.banks, work.maps_per_group) + 1):
-        for kernel in _kernels(work, target.lane_length(lanes), target.kernel_rows):
+        for kernel in _kernels(work, lanes, target):
             for interleave in range(1, min(PARAMETER_SLOTS // lanes, units) + 1):
                 capacity = target.lane_banks(lanes) * target.half_depth // interleave
                 ways += [Way(lanes, kernel, interleave, grid) for grid in block_grids(
-                    work, kernel, capacity, target, reasons)]
+                    work, kernel, widest_frame(kernel[0], target.lane_length(lanes), target),
+                    capacity, target, reasons)]
     return ways
 
 
-def _kernels(work, lane_length, kernel_rows):
-    """Return the piece sizes worth trying in lanes of ``lane_length`` MACs."""
+def _kernels(work, lanes, target):
+    """Return the piece sizes worth trying in so many lanes."""
     phase_rows, phase_columns = (-(-taps // min(stride, taps))
                                  for taps, stride in zip(work.kernel, work.stride, strict=True))
     found = []
     for cuts in range(1, phase_rows + 1):
         rows = -(-phase_rows // cuts)
-        if rows > min(kernel_rows, lane_length):
+        if rows > target.lane_rows(lanes):
             continue
-        parts = -(-phase_columns // (lane_length // rows))
+        parts = -(-phase_columns // target.row_length(lanes, rows))
         kernel = (rows, -(-phase_columns // parts))
         if kernel not in found:
             found.append(kernel)

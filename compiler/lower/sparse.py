@@ -181,7 +181,7 @@ class SparseJob(Job):
                     piece = np.zeros((rows, columns), "<i2")
                     piece[:y.taps, :x.taps] = weights[maps[number], source % work.inputs][
                         y.kernel_slice(work.stride[0]), x.kernel_slice(work.stride[1])]
-                    made[number, index, 0, lane, :rows * columns] = piece.ravel()
+                    made[number, index, 0, lane] = self.in_chain(piece)
         return made
 
 
@@ -203,7 +203,7 @@ def plan_sparse_jobs(work, table, kernels, target):
     table : tuple of tuple of int
         See `connections`.
     kernels : callable
-        Gives the piece sizes worth trying for a lane length.
+        Gives the piece sizes worth trying for a number of lanes.
     target : Target
         The machine.
     """
@@ -212,7 +212,7 @@ def plan_sparse_jobs(work, table, kernels, target):
     best = None
     most = min(STREAMS, work.maps, target.banks) if partners(target) else 1
     for lanes in range(most, 0, -1):
-        for kernel in kernels(target.lane_length(lanes)):
+        for kernel in kernels(lanes):
             best = _ways(work, table, order, (lanes, kernel), target, best)
     return best
 

@@ -43,7 +43,8 @@ class Chain(wiring.Component):
     A MAC works on the output that its neighbour worked on a chain cycle before. At the head of a
     lane the sum comes from ``feed`` instead, and the tags from ``head``. Only MACs that are the
     head (the end) of a lane for some count of lanes have multiplexers for it. The first half of
-    the MACs read the taps of stream A, the others those of stream B.
+    the MACs read the taps of stream A, the others those of stream B, where a kernel row may begin;
+    within a row samples pass from MAC to MAC.
 
     Parameters
     ----------
@@ -105,7 +106,8 @@ class Chain(wiring.Component):
 
         macs, above = [], None
         for index in range(target.macs):
-            mac = m.submodules[f"mac{index}"] = Mac(target)
+            buses = target.row_buses(index)
+            mac = m.submodules[f"mac{index}"] = Mac(target, len(buses))
             macs.append(mac)
             m.d.comb += [
                 mac.enable.eq(self.enable),
@@ -115,7 +117,10 @@ class Chain(wiring.Component):
                 mac.load.eq(self.load[index]), mac.slot.eq(self.slot), mac.weight.eq(self.weight),
             ]
             first = target.kernel_rows if index >= target.macs // 2 else 0
-            m.d.comb += [port.eq(self.taps[first + row]) for row, port in enumerate(mac.taps)]
+            m.d.comb += [port.eq(self.taps[first + bus])
+                         for port, bus in zip(mac.taps, buses, strict=True)]
+            if index:
+                m.d.comb += mac.before.eq(macs[-2].passed)
 
             tags, carry = head, self.feed[0]
             if index:

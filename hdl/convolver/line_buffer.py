@@ -71,7 +71,8 @@ class LineBuffers(wiring.Component):
         for offset, sample in ((0, self.i.a), (rows, self.i.b)):
             tap = Cat(sample, self.i.column, self.i.frame)
             for row in range(rows):
-                out = Signal(TAP_WIDTH, name=f"tap{offset + row}", reset_less=True)
+                # Reset: no mark of the step before may come along.
+                out = Signal(TAP_WIDTH, name=f"tap{offset + row}")
                 m.d.comb += self.o[offset + row].eq(out)
                 with m.If(self.enable):
                     m.d.sync += out.eq(tap)

@@ -16,24 +16,31 @@ _EQUAL, _LESS = RELATIONS.index("equal"), RELATIONS.index("less")
 class Mac(wiring.Component):
     """Add weight times sample to the neighbour's sum.
 
-    Chooses a row bus, decides by the marks on it whether the sample lies in the frame, and
-    multiplies it with the weight of the current context. All registers advance with ``enable``;
-    from tap to sum there are 5: bus, operand twice, product, sum. The last four and the addition
-    fit one DSP48E1; the operand is cleared where the sample is masked.
+    Takes a row bus or what the neighbour had two chain cycles before, decides by the marks on it
+    whether the sample lies in the frame, and multiplies it with the weight of the current context.
+    All registers advance with ``enable``; from tap to sum there are 5: bus, operand twice, product,
+    sum. The last three and the addition fit one DSP48E1; the first operand is cleared where the
+    sample is masked.
 
     Parameters
     ----------
     target : Target
-        Gives ``kernel_rows``, ``contexts`` and the width of sums.
+        Gives ``contexts`` and the width of sums.
+    buses : int
+        Row buses that the MAC can read, 0 to 15.
 
     Members
     -------
     enable : In(1)
         A chain cycle.
-    taps : In(18), array of ``kernel_rows``
-        Row buses of its stream, see `LineBuffers`.
+    taps : In(18), array of ``buses``
+        Row buses, see `LineBuffers`.
+    before : In(18)
+        What the neighbour passes on.
+    passed : Out(18)
+        What this MAC chose, 2 chain cycles after its tap.
     bus : In(4)
-        Which of them. Constant.
+        0 for the neighbour, else 1 + index into ``taps``. Constant.
     column, row : In(2)
         Kernel column (row) against left (top) padding, index into `RELATIONS`. Constant.
     row_start, frame_start : In(1)
@@ -53,12 +60,14 @@ class Mac(wiring.Component):
     Source: docs/architecture.md, "Convolver", "Chain" and "Masks"; Xilinx UG369 (DSP48E1).
     """
 
-    def __init__(self, target):
+    def __init__(self, target, buses):
         self.target = target
         contexts = range(target.contexts)
         super().__init__({
             "enable": In(1),
-            "taps": In(TAP_WIDTH).array(target.kernel_rows),
+            "taps": In(TAP_WIDTH).array(buses),
+            "before": In(TAP_WIDTH),
+            "passed": Out(TAP_WIDTH),
             "bus": In(4),
             "column": In(2),
             "row": In(2),
@@ -75,9 +84,10 @@ class Mac(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        tap = Signal(TAP_WIDTH, reset_less=True)
+        # Reset: no mark of the step before may come along.
+        tap = Signal(TAP_WIDTH)
         with m.If(self.enable):
-            m.d.sync += tap.eq(select(self.bus, self.taps))
+            m.d.sync += [tap.eq(select(self.bus, [self.before, *self.taps])), self.passed.eq(tap)]
 
         inside = []
         for name, bit, relation, own in (("column", 16, self.column, self.row_start),

@@ -181,11 +181,18 @@ def _taps(registers, macs, shape, target):
     outputs = (rows + np.arange(registers["out_width"])).ravel()
     delay = registers["line_delay"]
     cache, taps = {}, []
+    stream, late, delayed = 0, 0, 0
     for mac in range(shape.lanes * shape.length):
-        stream = int(registers["two_streams"] and mac >= target.macs // 2)
-        tap = int(macs["bus"][mac])
-        offset = mac % shape.length + registers["skip"] - registers["lead"] - tap * delay
-        key = (stream, offset, int(macs["column"][mac]), int(macs["row"][mac]), min(tap, 1))
+        bus = int(macs["bus"][mac])
+        if bus:
+            buses = target.row_buses(mac)
+            _require(bus <= len(buses), f"MAC {mac} has no bus {bus}")
+            stream = int(registers["two_streams"] and mac >= target.macs // 2)
+            late, delayed = buses[bus - 1] * delay, min(buses[bus - 1], 1)
+        else:
+            late += 2
+        offset = mac % shape.length + registers["skip"] - registers["lead"] - late
+        key = (stream, offset, int(macs["column"][mac]), int(macs["row"][mac]), delayed)
         if key not in cache:
             cache[key] = _indices(key, outputs, shape, delay)
         taps.append((key, cache[key]))
@@ -390,17 +397,7 @@ def convolve(registers, macs, target, streams, weights):
               for stream, name in zip(used, "AB", strict=False)]
     bias, shift, table = _weights(shape, weights)
     taps, table = _gather(_taps(registers, macs, shape, target), shape, table)
-<<<<<<< HEAD
-    _require(all(stream < len(frames) for stream, _ in taps), "a MAC uses stream B, which is off")
     sums = _sums(frames, taps, table, registers["out_size"]).astype(np.int64)
     sums += bias[..., None, None]
-=======
-    if len(frames) > 1:
-        frames = [np.broadcast_to(item, np.broadcast_shapes(*(f.shape for f in frames)))
-                  for item in frames]
-    sums = np.zeros((*bias.shape, registers["out_size"]), np.int64) + bias[..., None]
-    if taps:
-        sums += _sums(frames, taps, table).astype(np.int64)
->>>>>>> 92e40b8 (Let each half of the MACs read one stream's row buses)
     _require(-(1 << 35) <= sums.min() and sums.max() < 1 << 35, "an accumulator overflows")
     return tuple(_drain(registers, shape, stream, sums, shift) for stream in (0, 1))

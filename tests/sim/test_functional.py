@@ -50,7 +50,7 @@ def test_several_images_at_a_time(seed):
 def test_weights_that_differ_from_image_to_image():
     sequence = _Sequence()
     other = sequence.weights.copy()
-    other[8:17] = 7
+    other[8:11] = 7
     together = convolve(sequence.registers, sequence.macs, TINY,
                         (np.stack([sequence.map, sequence.map.T.reshape(5, 6)]), None),
                         np.stack([sequence.weights, other]))[0]
@@ -187,17 +187,19 @@ class _Sequence:
         self.registers = {
             "enable": 1, "passes": 1, "entries": 1, "interleave": 1, "lanes": 2, "two_streams": 0,
             "frame_width": 6, "frame_height": 5, "data_width": 6, "data_height": 5,
-            "line_delay": 3, "lead": 1, "skip": 0, "out_width": 6, "out_height": 5,
+            "line_delay": 10, "lead": 0, "skip": 7, "out_width": 6, "out_height": 5,
             "out_size": 30, "kinds": 1, "kind_x": np.zeros(16, int), "kind_y": np.zeros(16, int),
             "kind_width": np.full(16, 6), "kind_height": np.full(16, 5),
             "drain_count": np.array([30, 1, 1, 1]), "drain_stride": np.array([1, 0, 0, 0]),
             "drain_first": np.array([0, 0]), "drain_lanes": np.array([1, 0]),
             "drain_last_lanes": np.array([2, 0])}
-        taps = np.arange(25) % 12
-        self.macs = {"bus": np.where(taps < 9, 2 - taps // 3, 0),
-                     "column": np.where(taps < 9, np.array([1, 0, 2])[taps % 3], 0),
-                     "row": np.where(taps < 9, np.array([1, 0, 2])[np.minimum(taps // 3, 2)], 0)}
-        row = [*self.kernel.ravel(), 0, 0, 0]
+        # Lanes of 12 MACs: three rows of four, the last row and column first.
+        row, column = np.divmod(np.arange(25) % 12, 4)
+        heads = [1 + TINY.row_buses(mac).index(mac % 12 // 4) if mac % 4 == 0 else 0
+                 for mac in range(24)]
+        self.macs = {"bus": np.array([*heads, 0]),
+                     "column": np.array([2, 0, 1, 0])[column], "row": np.array([2, 0, 1])[row]}
+        row = np.pad(self.kernel[::-1, ::-1], ((0, 0), (0, 1))).ravel().tolist()
         self.weights = np.array([5, 0, 0, 3, 0, 0, 0, 0, *row, *[-w for w in row]], np.int16)
 
     def run(self, **changes):
@@ -230,7 +232,7 @@ def test_same_convolution_on_two_lanes():
     ({"passes": 2}, "waits for 60 samples"),
     ({"drain_stride": np.array([2, 0, 0, 0])}, "drain order leaves"),
     ({"drain_first": np.array([1, 0])}, "drain stream 0 has lanes that do not exist"),
-    ({"lead": 0}, "works on samples of another frame"),
+    ({"lead": 1}, "works on samples of another frame"),
     ({"frame_width": 5}, "outputs exceed the frame"),
 ])
 def test_convolver_refuses_what_would_break_its_contract(changes, message):

@@ -79,7 +79,7 @@ def test_alike_blocks_cover_the_outputs_and_read_the_same_frames(size, stride, b
 
 def test_grids_fit_and_wide_maps_are_cut_into_columns_too():
     work = Work("layer", 64, 1, 64, (224, 224), (3, 3), (1, 1), (1, 1), (224, 224))
-    grids = block_grids(work, (3, 3), 1024, VIRTEX6, [])
+    grids = block_grids(work, (3, 3), 1000, 1024, VIRTEX6, [])
     for down, across in grids:
         rows, columns = (max(count for _, count in split_evenly(224, parts))
                          for parts in (down, across))

@@ -69,6 +69,7 @@ class Step:
     drain_lanes: tuple = None
     drain_last: tuple = None
     limit: int = 1 << 15  # of samples and weights
+    lead: int = 0  # cycles before the first sample
     shifts: tuple = (8, 20)
     maps: np.ndarray = field(init=False)
     kernels: np.ndarray = field(init=False)
@@ -76,7 +77,8 @@ class Step:
     shift: np.ndarray = field(init=False)
 
     def __post_init__(self):
-        assert self.rows * self.columns <= self.target.lane_length(self.lanes)
+        assert self.rows <= self.target.lane_rows(self.lanes)
+        assert self.columns <= self.target.row_length(self.lanes, self.rows)
         self.kinds = self.kinds or [Kind(0, 0, *self.data)]
         self.lane_streams = self.lane_streams or [0] * self.lanes
         self.two = max(self.lane_streams)
@@ -157,22 +159,31 @@ class Step:
             for entry in range(self.entries):
                 for group in range(self.groups):
                     for lane in range(self.lanes):
-                        taps = self.kernels[index, group, lane, entry].ravel().tolist()
-                        words += taps + [0] * (length - len(taps))
+                        taps = [0] * length
+                        for mac, r, c in self.places():
+                            taps[mac] = int(self.kernels[index, group, lane, entry, r, c])
+                        words += taps
         return [word - (1 << 16) if word >= 1 << 15 else word for word in words]
+
+    def places(self):
+        """Return (MAC of a lane, kernel row, kernel column) of each tap: from last to first."""
+        row_length = self.target.row_length(self.lanes, self.rows)
+        return [((self.rows - 1 - r) * row_length + self.columns - 1 - c, r, c)
+                for r in range(self.rows) for c in range(self.columns)]
 
     def registers(self):
         """Return the register values of units ``convolver`` and ``mac``."""
         width, height = self.frame
-        offset = (self.rows - 1) * (width - self.columns) - self.top * width - self.left
+        offset = (self.rows - 1 - self.top) * width + self.columns - 1 - self.left
         loops = [*self.drain, *[(1, 0)] * 4][:4]
         convolver = {
             "enable": 1, "passes": self.passes, "entries": self.entries,
             "interleave": self.groups, "lanes": self.lanes, "two_streams": self.two,
             "frame_width": width, "frame_height": height,
             "data_width": self.data[0], "data_height": self.data[1],
-            "line_delay": width - self.columns if self.rows > 1 else 0,
-            "lead": max(-offset, 0), "skip": max(offset, 0),
+            "line_delay": (width + self.target.row_length(self.lanes, self.rows)
+                           if self.rows > 1 else 0),
+            "lead": self.lead, "skip": offset + self.lead,
             "out_width": self.out[0], "out_height": self.out[1],
             "out_size": self.out[0] * self.out[1], "kinds": len(self.kinds),
             "kind_x": [kind.x for kind in self.kinds], "kind_y": [kind.y for kind in self.kinds],
@@ -187,13 +198,13 @@ class Step:
                 "row": [EQUAL] * self.target.macs}
         length = self.target.lane_length(self.lanes)
         for lane, stream in enumerate(self.lane_streams):
-            for r in range(self.rows):
-                for c in range(self.columns):
-                    mac = lane * length + r * self.columns + c
-                    assert not self.two or stream == (mac >= self.target.macs // 2)
-                    macs["bus"][mac] = self.rows - 1 - r
-                    macs["column"][mac] = relation(c, self.left)
-                    macs["row"][mac] = relation(r, self.top)
+            for place, r, c in self.places():
+                mac = lane * length + place
+                assert not self.two or stream == (mac >= self.target.macs // 2)
+                if c == self.columns - 1:
+                    macs["bus"][mac] = 1 + self.target.row_buses(mac).index(self.rows - 1 - r)
+                macs["column"][mac] = relation(c, self.left)
+                macs["row"][mac] = relation(r, self.top)
         return convolver, macs
 
     @property
@@ -230,7 +241,7 @@ def random_step(target, seed, **fixed):
 
     lanes = pick("lanes", 1, target.banks)
     length = target.lane_length(lanes)
-    rows = pick("rows", 1, min(target.kernel_rows, length))
+    rows = pick("rows", 1, target.lane_rows(lanes))
     columns = pick("columns", 1, length // rows)
     top, left = pick("top", 0, rows - 1), pick("left", 0, columns - 1)
     groups = pick("groups", 1, min(16 // lanes, 4))
@@ -239,7 +250,7 @@ def random_step(target, seed, **fixed):
     data_height = pick("data_height", 1, 9)
     kinds = pick("kinds", 1, 3)
     slack = int(rng.integers(0, 3)) if kinds > 1 else 0
-    width = max(data_width + slack, columns + 2 * (rows > 1)) + pick("wider", 0, 2)
+    width = max(data_width + slack, columns) + pick("wider", 0, 2)
     height = max(data_height + slack, rows) + pick("higher", 0, 2)
     if entries > 1:
         while groups * width * height < length + 12:
@@ -271,6 +282,6 @@ def random_step(target, seed, **fixed):
         kinds=windows, lane_streams=[int(half and two) for half in halves],
         drain=drain, drain_first=(0, split % lanes), drain_lanes=(split, lanes - split),
         drain_last=(int(rng.integers(0, split + 1)), int(rng.integers(0, lanes - split + 1))),
-        limit=1 << 14)
+        limit=1 << 14, lead=int(rng.integers(0, 4)))
 
 

@@ -7,6 +7,8 @@ from hdl.registers import RELATIONS
 from hdl.target import get_target
 from sim.streams import simulate
 
+BUSES = 5
+
 
 def model(words, bus, column, row, weights):
     """Return the sums of a MAC whose output marks and carries are those in ``words``."""
@@ -33,17 +35,17 @@ def model(words, bus, column, row, weights):
 def test_masks_multiplies_and_adds(name, column, row):
     target = get_target(name)
     rng = Random(f"{name}{column}{row}")
-    bus = rng.randrange(target.kernel_rows)
+    bus = rng.randrange(1 + BUSES)
     weights = [rng.choice([-32768, 32767, rng.randrange(-32768, 32768)])
                for _ in range(target.contexts)]
     # A start first, so that the flags are known.
     words = [([rng.getrandbits(16) | (rng.random() < 0.2) << 16 | (rng.random() < 0.2) << 17
-               for _ in range(target.kernel_rows)],
+               for _ in range(1 + BUSES)],
               (cycle == 0 or rng.random() < 0.2, cycle == 0 or rng.random() < 0.2),
               rng.randrange(target.contexts), rng.randrange(-2**35, 2**35))
              for cycle in range(300)]
     expected = model(words, bus, column, row, weights)
-    dut = Mac(target)
+    dut = Mac(target, BUSES)
 
     async def bench(ctx):
         ctx.set(dut.bus, bus)
@@ -60,7 +62,7 @@ def test_masks_multiplies_and_adds(name, column, row):
             def word(late, cycle=cycle):
                 return words[min(max(cycle - late, 0), len(words) - 1)]
 
-            for tap, value in zip(dut.taps, word(0)[0], strict=True):
+            for tap, value in zip([dut.before, *dut.taps], word(0)[0], strict=True):
                 ctx.set(tap, value)
             ctx.set(dut.row_start, word(1)[1][0])
             ctx.set(dut.frame_start, word(1)[1][1])
@@ -73,5 +75,6 @@ def test_masks_multiplies_and_adds(name, column, row):
             await ctx.tick()
             if cycle >= 4:
                 assert ctx.get(dut.sum) == expected[cycle - 4], cycle
+                assert ctx.get(dut.passed) == words[min(cycle - 1, len(words) - 1)][0][bus]
 
     simulate(dut, bench)

@@ -36,13 +36,14 @@ def test_random_geometries_back_to_back(first):
 @pytest.mark.parametrize("columns", range(1, 6))
 def test_every_kernel_shape_and_padding(rows, columns):
     rng = np.random.default_rng([rows, columns])
-    lanes = min(TARGET.banks, TARGET.macs // (rows * columns))
+    lanes = max(lanes for lanes in range(1, TARGET.banks + 1) if rows <= TARGET.lane_rows(lanes)
+                and columns <= TARGET.row_length(lanes, rows))
     with Bench(TARGET) as bench:
         for top in range(rows):
             for left in range(columns):
-                # As narrow as the kernel: the frame is widened with masked columns.
+                # As narrow as the kernel, and wider.
                 for data in ((columns, rows), (9, 6)):
-                    frame = (max(data[0], columns + 2 * (rows > 1)), data[1])
+                    frame = data
                     while frame[0] * frame[1] < TARGET.lane_length(lanes) + 12:
                         frame = (frame[0], frame[1] + 1)
                     step = Step(TARGET, rng, rows, columns, top, left, frame, data, data,

@@ -62,10 +62,11 @@ def test_distributes_words_to_macs_and_parameters(lanes):
                 assert shifts[0, group * lanes + lane] == step.shift[0, group, lane]
         for slot in range(6):
             entry, group = divmod(slot, 3)
+            taps = {place: (row, column) for place, row, column in step.places()}
             for mac in range(lanes * length):
-                lane, tap = divmod(mac, length)
-                kernel = step.kernels[0, group, lane, entry].ravel()
-                assert weights[slot, mac] == (kernel[tap] if tap < 4 else 0)
+                lane, place = divmod(mac, length)
+                kernel = step.kernels[0, group, lane, entry]
+                assert weights[slot, mac] == (kernel[taps[place]] if place in taps else 0)
 
     simulate(dut, bench)
 
