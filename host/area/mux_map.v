@@ -1,5 +1,11 @@
 // Wide multiplexers: a look-up table for each four inputs, joined by the slice's own multiplexers.
 
+module \$_MUX4_ (A, B, C, D, S, T, Y);
+  input A, B, C, D, S, T;
+  output Y;
+  assign Y = T ? (S ? D : C) : (S ? B : A);
+endmodule
+
 module \$_MUX8_ (A, B, C, D, E, F, G, H, S, T, U, Y);
   input A, B, C, D, E, F, G, H, S, T, U;
   output Y;

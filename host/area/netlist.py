@@ -146,6 +146,9 @@ def _run(top, text, stubs, command):
         if done.returncode:
             raise ToolchainError(f"Yosys failed on {top}:\n{done.stdout[-2000:]}")
         module = json.loads(Path(folder, "netlist.json").read_text())["modules"][top]
+    left = {cell["type"] for cell in module["cells"].values() if cell["type"].startswith("$")}
+    if left:
+        raise ToolchainError(f"Yosys left cells of {top} unmapped: {', '.join(sorted(left))}")
     return _reduced(module)
 
 

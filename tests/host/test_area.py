@@ -58,6 +58,10 @@ endmodule"""
     mapped = netlist.synthesise("mux", {"mux": text}, "xc6v")
     kinds = sorted(cell[0] for cell in mapped["cells"])
     assert kinds == ["LUT6", "LUT6", "MUXF7"]
+    four = ("module mux(input [3:0] a, input [1:0] s, output o); "
+            "assign o = s[1] ? (s[0] ? a[3] : a[2]) : (s[0] ? a[1] : a[0]); endmodule")
+    mapped = netlist.synthesise("mux", {"mux": four}, "xc6v")
+    assert [cell[0] for cell in mapped["cells"]] == ["LUT6"]
 
 
 def test_a_loop_of_logic_is_refused():
