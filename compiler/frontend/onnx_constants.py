@@ -11,7 +11,7 @@ from .onnx_quantised import dequantise, quantise
 __all__ = ["FOLDED", "as_type", "constant_value", "fold", "shape_of"]
 
 #: Values of one folded constant.
-MOST_VALUES = 1 << 26
+MOST_VALUES = 1 << 27
 
 
 def constant_value(layer, read_tensor):

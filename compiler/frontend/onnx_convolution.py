@@ -13,7 +13,7 @@ from .onnx_windows import spatial, windows_of
 __all__ = ["CONVOLUTION"]
 
 #: Weights of a layer, with the zeros that dilation and depth put between them.
-LARGEST_KERNELS = 1 << 26
+LARGEST_KERNELS = 1 << 27
 
 #: Samples of a batch, each of which is a convolution of its own.
 MOST_CONVOLVED = 256

@@ -1,6 +1,6 @@
 """What a convolution stage asks of a convolver, free of names and addresses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import CompileError
 from ..fixed import Pool, Upsample
@@ -16,7 +16,7 @@ class Work:
     Parameters
     ----------
     layer : str
-        User's layer, for errors.
+        User's layer, for errors. Works that differ in nothing else are equal, and planned once.
     maps, groups, inputs : int
         Output maps, groups, and input maps of one group.
     size : tuple of int
@@ -32,7 +32,7 @@ class Work:
         Times each output is written along rows and columns; only without pooling.
     """
 
-    layer: str
+    layer: str = field(compare=False)
     maps: int
     groups: int
     inputs: int

@@ -75,6 +75,26 @@ def test_ranges_are_those_of_all_batches(monkeypatch):
     assert whole["x"] == Ranges(samples["x"].min(), samples["x"].max())
 
 
+def test_small_batches_are_executed_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr("compiler.calibrate.execute",
+                        lambda graph, inputs: calls.append(1) or dict(inputs))
+    samples = guess_calibration(GRAPH)
+    batches = Batches(GRAPH, samples)
+    first, second = list(batches), list(batches)
+    assert len(calls) == 1 and first[0] is second[0]
+    monkeypatch.setattr("compiler.calibrate.KEPT_NUMBERS", 1)
+    batches = Batches(GRAPH, samples)
+    assert [len(list(batches)) for _ in range(2)] == [1, 1]
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize(("side", "count"), [(16, 16), (1024, 8), (2048, 2)])
+def test_large_networks_are_guessed_with_fewer_samples(side, count):
+    graph = import_onnx(model([node("Relu", ["x"], "y")], {"x": (1, 2, side, side)}))
+    assert len(guess_calibration(graph)["x"]) == count
+
+
 def test_numbers_that_overflow_are_refused():
     graph = simplify(import_onnx(model(
         [node("Mul", ["x", "c"], "a"), node("Relu", ["a"], "b"), node("Mul", ["b", "c"], "y")],

@@ -57,3 +57,13 @@ def test_phases_are_read_once_for_several_convolvers():
     batches, _ = _plan(NETWORKS["alexnet"][0])
     for jobs in batches:
         assert sum(job.read_streams for job in jobs) <= len(jobs) / 3
+
+
+def test_layers_that_are_alike_are_planned_once():
+    first, second, other = (
+        Work(layer, maps, 1, 4, (9, 9), (3, 3), (1, 1), (1, 1), (9, 9))
+        for layer, maps in (("one", 8), ("two", 8), ("two", 9)))
+    target = get_target("tiny")
+    batches = plan_jobs(first, np.ones((8, 4, 3, 3)), target)
+    assert plan_jobs(second, np.ones((8, 4, 3, 3)), target) is batches
+    assert plan_jobs(other, np.ones((9, 4, 3, 3)), target) is not batches
