@@ -11,6 +11,7 @@ from .errors import CompileError
 from .frontend.onnx_import import import_onnx
 from .frontend.torch_export import export_torch, is_onnx
 from .lower import lower
+from .lower.limits import check_tensors
 from .lower.predict import run_cycles
 from .pipeline import simplify
 from .program import FORMAT, VERSION, Program
@@ -121,6 +122,7 @@ def compile_graph(graph, target, calibration=None, progress=None, *, method="ran
         The machine.
     """
     report = progress or (lambda text: None)
+    check_tensors(graph, target)
     report("Quantising")
     fixed, summary = quantise(graph, calibration, segments=target.segments, method=method)
     report(f"Lowering to {target.name}")

@@ -1,5 +1,6 @@
 """Float execution of a graph, to see which numbers flow through it."""
 
+import functools
 import math
 
 import numpy as np
@@ -138,18 +139,20 @@ def _gemm(node, x):
 def _pool(node, x):
     _, rows, columns = node.shape(x.shape[1:])
     maximum = node.kind == "max"
+
+    def pooled(operation, x):
+        # Along rows, then along columns: few numbers at a time, however large the windows.
+        x = functools.reduce(operation, (x[:, :, _windows(rows, r, node.stride[0])]
+                                         for r in range(node.window[0])))
+        return functools.reduce(operation, (x[..., _windows(columns, c, node.stride[1])]
+                                            for c in range(node.window[1])))
     padded = _pad(x, node.padding, -np.inf if maximum else 0.0)
-    taps = [padded[:, :, _windows(rows, r, node.stride[0]), _windows(columns, c, node.stride[1])]
-            for r in range(node.window[0]) for c in range(node.window[1])]
     if maximum:
-        return np.maximum.reduce(taps)
+        return pooled(np.maximum, padded)
     if node.count_include_pad:
-        return np.add.reduce(taps) / len(taps)
+        return pooled(np.add, padded) / math.prod(node.window)
     inside = _pad(np.ones((1, 1, *x.shape[2:])), node.padding)
-    counts = sum(inside[:, :, _windows(rows, r, node.stride[0]),
-                        _windows(columns, c, node.stride[1])]
-                 for r in range(node.window[0]) for c in range(node.window[1]))
-    return np.add.reduce(taps) / counts
+    return pooled(np.add, padded) / pooled(np.add, inside)
 
 
 def _elementwise(node, a, b=None):

@@ -16,6 +16,9 @@ __all__ = ["OLDEST_OPSET", "dimensions", "model_opset", "read_model", "tensor_va
 #: The first operator set whose BatchNormalization, Dropout and Add need no old-style attributes.
 OLDEST_OPSET = 7
 
+#: Characters of a name; exporters join the names of nested modules, but not that many.
+LONGEST_NAME = 1000
+
 #: Samples that a tensor may have: what a 31-bit sample address reaches.
 MOST_SAMPLES = 1 << 31
 
@@ -61,6 +64,7 @@ def read_model(model):
         raise ModelError(f"{where}: not an ONNX model, or a truncated one: it has no graph with "
                          "outputs")
     model_opset(proto, where)
+    _check_names(proto.graph, where)
     for tensor in proto.graph.initializer:
         _load_external(tensor, folder, where)
     for node in proto.graph.node:
@@ -68,6 +72,21 @@ def read_model(model):
             if attribute.HasField("t"):
                 _load_external(attribute.t, folder, where)
     return proto, where
+
+
+def _check_names(graph, where):
+    """Raise unless all names are text that can be printed on a line."""
+    names = [item.name for items in (graph.initializer, graph.input, graph.output)
+             for item in items]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+    for name in names:
+        # protobuf gives bytes for what is not UTF-8.
+        if not isinstance(name, str) or not name.isprintable() or len(name) > LONGEST_NAME:
+            text = repr(name) if len(name) <= LONGEST_NAME else f"{name[:50]!r}.."
+            raise ModelError(f"{where}: the name {text} is not text of at most {LONGEST_NAME} "
+                             "characters that can be printed; rename it, or is the file damaged?")
 
 
 def _parse(content, where):
@@ -105,18 +124,24 @@ def _load_external(tensor, folder, where):
         return
     fields = {entry.key: entry.value for entry in tensor.external_data}
     location = fields.get("location", "")
-    what = f"{where}: initialiser {tensor.name!r} has its data in another file, {location!r}, "
+    label = repr(location) if len(location) <= LONGEST_NAME else f"{location[:50]!r}.."
+    what = f"{where}: initialiser {tensor.name!r} has its data in another file, {label}, "
     path = PurePosixPath(location)
     if not location or path.is_absolute() or ".." in path.parts:
         raise ModelError(f"{what}which is not a path below the model's folder")
     if folder is None:
         raise ModelError(f"{what}but the model was not read from a file; give the path of its file")
-    if not (folder / location).is_file():
+    try:
+        there = (folder / location).is_file()
+    except OSError as error:
+        raise ModelError(f"{what}which cannot be looked for: {error.strerror}") from None
+    if not there:
         raise ModelError(f"{what}which does not exist; put it beside the model")
     try:
         external_data_helper.load_external_data_for_tensor(tensor, str(folder))
     except Exception as error:  # onnx raises bare ValueError, ValidationError, OSError
-        raise ModelError(f"{what}which cannot be read: {error}") from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{what}which cannot be read: {reason}") from None
     tensor.data_location = onnx.TensorProto.DEFAULT
     del tensor.external_data[:]
 

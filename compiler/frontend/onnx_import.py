@@ -165,6 +165,8 @@ class Importer:
             raise layer.fault("this operator is not supported; "
                               + (hint or f"supported are {', '.join(OPERATORS)}"))
         operator = OPERATORS[layer.op]
+        if not layer.has(0):
+            raise layer.malformed("input 0 is missing")
         layer.check_attributes(operator.attributes)
         for name in layer.outputs[operator.outputs:] if operator.outputs else ():
             if name in self.used:

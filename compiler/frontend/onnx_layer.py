@@ -13,6 +13,10 @@ __all__ = ["LARGEST_SIDE", "Layer", "maps_shape"]
 #: Rows or columns of a map, padding included, that the front end lets through.
 LARGEST_SIDE = 32767
 
+#: Attributes that switch something on.
+_FLAGS = ("allowzero", "antialias", "ceil_mode", "count_include_pad", "exclude_outside",
+          "keepdims", "noop_with_empty_axes", "saturate", "select_last_index", "transA", "transB")
+
 _TYPES = {int: onnx.AttributeProto.INT, float: onnx.AttributeProto.FLOAT,
           str: onnx.AttributeProto.STRING, list: onnx.AttributeProto.INTS,
           tuple: onnx.AttributeProto.FLOATS}
@@ -50,6 +54,8 @@ class Layer:
         self.outputs = list(node.output)
         self.name = node.name or next(filter(None, self.outputs), self.op)
         self.attributes = {attribute.name: attribute for attribute in node.attribute}
+        if len(self.attributes) < len(node.attribute):
+            raise self.malformed("has two attributes of the same name")
 
     def fault(self, text):
         """Return the error that says what of this layer is not supported."""
@@ -60,11 +66,14 @@ class Layer:
         return ModelError(f"{self.importer.where}: {self.name} ({self.op}): {text}")
 
     def check_attributes(self, known):
-        """Raise for an attribute that the handler does not know."""
+        """Raise for an attribute that the handler does not know, or a flag that is none."""
         for name in self.attributes:
             if name not in known:
                 raise self.fault(f"attribute {name} is not supported; supported are "
                                  f"{', '.join(sorted(known)) or 'none'}")
+            if name in _FLAGS and self.attribute(name, 0) not in (0, 1):
+                raise self.malformed(f"attribute {name} is {self.attribute(name, 0)}; it must be "
+                                     "0 or 1")
 
     def attribute(self, name, default):
         """Return an attribute of the type of ``default``.

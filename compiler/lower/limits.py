@@ -4,7 +4,37 @@ import math
 
 from ..errors import CompileError
 
-__all__ = ["check_memory"]
+__all__ = ["check_memory", "check_tensors"]
+
+#: How many times the memory a tensor may take: one that a pooling takes from the convolver is not
+#: stored, but calibration holds it.
+_UNSTORED = 8
+
+
+def check_tensors(graph, target):
+    """Refuse tensors that no memory of the target holds, before anything is computed.
+
+    Parameters
+    ----------
+    graph : compiler.graph.Graph
+        The float graph.
+    target : Target
+        The machine.
+
+    Raises
+    ------
+    CompileError
+        If an input or output is larger than the memory, or another tensor eight times as large;
+        the message names the first.
+    """
+    makers = {node.output: node.layer for node in graph.nodes}
+    ends = {*graph.inputs, *graph.outputs}
+    for name, shape in graph.shapes.items():
+        size, most = 2 * math.prod(shape), target.memory.size
+        if size > (most if name in ends else _UNSTORED * most):
+            raise CompileError(
+                f"{_describe(shape, makers, name)} take {size:,} bytes, target {target.name} has "
+                f"a memory of {most:,}; choose a larger target or a smaller network")
 
 
 def check_memory(graph, target, needed, sizes, weights):
@@ -31,7 +61,8 @@ def check_memory(graph, target, needed, sizes, weights):
     if needed <= target.memory.size:
         return
     makers = {node.output: node.layer for node in graph.nodes}
-    parts = [(size, _describe(graph, makers, name)) for name, size in sizes.items()]
+    parts = [(size, _describe(graph.tensors[name].shape, makers, name))
+             for name, size in sizes.items()]
     parts += [(size, f"{layer}: weights") for layer, size in weights.items()]
     size, largest = max(parts)
     raise CompileError(
@@ -40,8 +71,7 @@ def check_memory(graph, target, needed, sizes, weights):
         f"network")
 
 
-def _describe(graph, makers, name):
-    shape = graph.tensors[name].shape
+def _describe(shape, makers, name):
     what = f"{math.prod(shape):,} samples ({'x'.join(map(str, shape))})"
     if name in makers:
         return f"{makers[name]}: {what} of tensor {name!r}"
