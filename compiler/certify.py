@@ -32,7 +32,7 @@ def certificates(graph, lowered, reach):
     """
     return {"accumulators": [_sums(node, reach) for node in graph.nodes
                              if isinstance(node, Convolution)],
-            "memory": _blocks(graph, lowered)}
+            "memory": _blocks(lowered.graph, lowered)}
 
 
 def _sums(node, reach):

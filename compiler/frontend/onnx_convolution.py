@@ -140,6 +140,11 @@ def _transposed_windows(layer, size, kernel):
     if not wanted and not mode.startswith("SAME"):
         before, after = ((0,) * rank,) * 2 if mode == "VALID" else (pads[:rank], pads[rank:])
         return stride, before, after, extra
+    if not wanted and any(taps + more < step for taps, more, step in zip(
+            kernel, extra, stride, strict=True)):
+        raise layer.fault(f"strides {list(stride)} are larger than the kernel {list(kernel)}; with "
+                          "auto_pad ONNX adds samples at the end, onnxruntime does not: state "
+                          "output_shape instead")
     wanted = wanted or [length * step for length, step in zip(size, stride, strict=True)]
     if len(wanted) != rank or min(wanted) < 1:
         raise layer.malformed(f"attribute output_shape is {wanted}; it must have {rank} positive "

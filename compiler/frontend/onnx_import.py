@@ -127,7 +127,8 @@ class Importer:
                 raise layer.malformed(f"reads {name!r}, which no input, initialiser or node before "
                                       "it makes")
         for name in filter(None, layer.outputs):
-            if name in self.shapes or name in self.constants or name in self.unknown:
+            if name in self.shapes or name in self.constants or name in self.unknown \
+                    or layer.outputs.count(name) > 1:
                 raise layer.malformed(f"makes {name!r}, which is defined already")
         if not layer.outputs or not layer.outputs[0]:
             raise layer.malformed("has no output")

@@ -92,15 +92,19 @@ class Layer:
         return [int(item) for item in value] if kind is list else kind(value)
 
     def sizes(self, name, default, least=1):
-        """Return an attribute of as many integers as ``default``, each at least ``least``."""
+        """Return an attribute of as many integers as ``default``, each at least ``least``.
+
+        What must be positive, steps and sizes of windows, is at most 32767.
+        """
         values = tuple(self.attribute(name, list(default)))
         if len(values) != len(default):
             raise self.malformed(f"attribute {name} has {len(values)} values, {list(values)}; it "
                                  f"must have {len(default)}")
         for value in values:
-            if value < least:
+            if value < least or least > 0 and value > LARGEST_SIDE:
+                most = f" and at most {LARGEST_SIDE}" if least > 0 else ""
                 raise self.fault(f"attribute {name} is {list(values)}; its values must be at "
-                                 f"least {least}")
+                                 f"least {least}{most}")
         return values
 
     def require(self, name, default, value, supported):

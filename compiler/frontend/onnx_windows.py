@@ -10,6 +10,9 @@ __all__ = ["Windows", "spatial", "windows_of"]
 
 _MODES = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
+#: Samples left over from which on onnxruntime's automatic padding cuts some off in front.
+_LEAST_MISSING = -1
+
 #: Spatial dimensions that windows may have.
 MOST_SPATIAL = 3
 
@@ -100,6 +103,11 @@ def windows_of(layer, size, window, stride, *, ceil=False):
     else:
         before, after = zip(*(_automatic(mode, *axis) for axis in zip(size, window, stride,
                                                                       strict=True)), strict=True)
+        for axis in zip(size, window, stride, strict=True):
+            if mode != "VALID" and _missing(*axis) < _LEAST_MISSING:
+                raise layer.fault(f"strides {list(stride)} of windows {list(window)} leave samples "
+                                  "at the end without a window; with auto_pad ONNX takes the first "
+                                  "ones, onnxruntime the middle: state pads instead")
         # Automatic padding says how many windows there are.
         ceil = False
     stated = after
@@ -117,10 +125,14 @@ def windows_of(layer, size, window, stride, *, ceil=False):
 
 
 def _automatic(mode, length, taps, step):
-    outputs = -(-length // step)
-    total = 0 if mode == "VALID" else max((outputs - 1) * step + taps - length, 0)
+    total = 0 if mode == "VALID" else max(_missing(length, taps, step), 0)
     small, large = total // 2, total - total // 2
     return (large, small) if mode == "SAME_LOWER" else (small, large)
+
+
+def _missing(length, taps, step):
+    """Return how many samples automatic padding adds; what is left over is negative."""
+    return (-(-length // step) - 1) * step + taps - length
 
 
 def _round_up(size, window, stride, before, after):

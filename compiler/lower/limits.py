@@ -33,8 +33,8 @@ def check_tensors(graph, target):
         size, most = 2 * math.prod(shape), target.memory.size
         if size > (most if name in ends else _UNSTORED * most):
             raise CompileError(
-                f"{_describe(shape, makers, name)} take {size:,} bytes, target {target.name} has "
-                f"a memory of {most:,}; choose a larger target or a smaller network")
+                f"{_describe(shape, makers, name)} take {size:,} bytes of memory, target "
+                f"{target.name} has {most:,}; choose a larger target or a smaller network")
 
 
 def check_memory(graph, target, needed, sizes, weights):

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from compiler.errors import ModelError
+from compiler.errors import ModelError, UnsupportedError
 from compiler.frontend.onnx_import import import_onnx
 from tests.compiler.models import model, network, node
 
@@ -220,3 +220,48 @@ def test_an_input_without_shape_or_no_tensor():
     refused(proto, "input 'x' has no shape")
     proto.graph.input[0].type.Clear()
     refused(proto, "input 'x' is not a tensor")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x00", "x" * 1001])
+def test_a_name_that_is_no_line_of_text(name):
+    proto = conv()
+    proto.graph.node[0].name = name
+    refused(proto, "the name .* is not text of at most 1000 characters that can be printed")
+
+
+def test_a_name_that_is_not_utf_8():
+    content = conv().SerializeToString().replace(b"conv1", b"\xff" * 5)
+    refused(content, r"the name b'\\xff.*' is not text")
+
+
+def test_external_data_under_a_name_too_long_for_the_file_system(tmp_path):
+    proto = onnx.load(external(conv(), tmp_path), load_external_data=False)
+    proto.graph.initializer[0].external_data[0].value = "x" * 5000
+    onnx.save(proto, tmp_path / "net.onnx")
+    refused(tmp_path / "net.onnx", r"'x{50}'\.\., which cannot be looked for")
+
+
+def test_what_a_node_has_twice():
+    proto = conv()
+    proto.graph.node[0].output.append("y")
+    refused(proto, "makes 'y', which is defined already")
+    proto = conv()
+    proto.graph.node[0].attribute.extend([helper.make_attribute("group", 1)] * 2)
+    refused(proto, "has two attributes of the same name")
+
+
+def test_a_flag_that_is_neither_0_nor_1():
+    refused(model([node("ReduceMax", ["x"], "y", keepdims=3)], {"x": (2, 3)}),
+            "attribute keepdims is 3; it must be 0 or 1")
+
+
+def test_a_layer_without_inputs():
+    refused(model([node("GlobalMaxPool", [], "y")], {"x": (1, 2, 3, 3)}), "input 0 is missing")
+
+
+@pytest.mark.parametrize(("op", "shape"), [("Conv", (2, 3, 2, 2)), ("ConvTranspose", (3, 2, 2, 2))])
+def test_automatic_padding_whose_meaning_is_disputed(op, shape):
+    proto = model([node(op, ["x", "w"], "y", auto_pad="SAME_UPPER", strides=[1, 5])],
+                  {"x": (1, 3, 9, 9)}, constants={"w": np.ones(shape)})
+    with pytest.raises(UnsupportedError, match="strides .* onnxruntime"):
+        import_onnx(proto)
