@@ -13,12 +13,30 @@ from .dma_node import DmaNode, node_kind
 from .grid import Grid
 from .hierarchy import Inline
 
-__all__ = ["Top"]
+__all__ = ["Top", "top_members"]
 
 
 def _flat(prefix, signature):
     """Return the members of a signature under standard names, such as ``m_axi_araddr``."""
     return {f"{prefix}_{name}": member for name, member in signature.members.items()}
+
+
+def _masters(target):
+    """Return how many read and how many write masters share the memory."""
+    # The ports, the convolvers' weights, the configuration loader, the CPU.
+    return target.ports + len(target.convolvers) + 2, target.ports + 1
+
+
+def _signatures(target):
+    """Return the signatures of memory and host."""
+    return (AxiSignature(target.data_width, bits_for(_masters(target)[0] - 1)),
+            LiteSignature(HOST_ADDRESS_WIDTH).flip())
+
+
+def top_members(target):
+    """Return the ports of a target's `Top` but clock and reset, a `Member` by name."""
+    memory, host = _signatures(target)
+    return _flat("m_axi", memory) | _flat("s_axil", host)
 
 
 class Top(wiring.Component):
@@ -42,12 +60,9 @@ class Top(wiring.Component):
     def __init__(self, target, *, library=None):
         self.target = target
         self.library = library or Inline()
-        # Read masters: the ports, the convolvers' weights, the configuration loader, the CPU.
-        self.readers = target.ports + len(target.convolvers) + 2
-        self.writers = target.ports + 1
-        self.memory = AxiSignature(target.data_width, bits_for(self.readers - 1))
-        self.host = LiteSignature(HOST_ADDRESS_WIDTH).flip()
-        super().__init__(_flat("m_axi", self.memory) | _flat("s_axil", self.host))
+        self.readers, self.writers = _masters(target)
+        self.memory, self.host = _signatures(target)
+        super().__init__(top_members(target))
 
     def elaborate(self, platform):
         m = Module()

@@ -213,7 +213,7 @@ def _verilog(
         output: Annotated[Path | None, typer.Option(
             "-o", "--output", metavar="DIR",
             help="Folder to write to (default: build/verilog/TARGET).")] = None):
-    """Write a target's Verilog, a file a module."""
+    """Write a target's Verilog, a file a module, with its description."""
     with ProgressDisplay() as progress:
         written = commands.write_verilog(target, output, progress=progress)
     for path in written:

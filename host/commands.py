@@ -297,7 +297,7 @@ def list_targets():
 
 
 def write_verilog(target, output=None, progress=None):
-    """Write the Verilog of a target, all files or none.
+    """Write the Verilog of a target and what describes it, all files or none.
 
     Parameters
     ----------
@@ -321,12 +321,12 @@ def write_verilog(target, output=None, progress=None):
         If the files cannot be written.
     """
     target = named_target(target)
-    from hdl import verilog
+    from hdl.package import package
 
     folder = Path(output) if output else Path("build/verilog") / target.name
     say = progress or (lambda text: None)
     say(f"Converting {target.name} to Verilog")
-    texts = verilog.generate(
+    texts = package(
         target, progress=lambda module: say(f"Converting {target.name} to Verilog: {module}"))
     return files.write_texts(folder, texts)
 

@@ -123,16 +123,17 @@ HOST_REGISTERS = (
     HostRegister("CONTROL", 0x10, "rw", "write bit 0: start the program, unless one is running; "
                                         "bit 1: stop the running one; reads as 0"),
     HostRegister("PROGRAM", 0x14, "rw", "byte address of the program header"),
-    HostRegister("STATUS", 0x18, "r", "see Status"),
-    HostRegister("ERROR", 0x1C, "r", "see ErrorCode; 0 from the start of a program on"),
+    HostRegister("STATUS", 0x18, "r",
+                 ", ".join(f"{status.value}: {status.name.lower()}" for status in Status)),
+    HostRegister("ERROR", 0x1C, "r", "code of the error; 0 from the start of a program on"),
     HostRegister("ERROR_STEP", 0x20, "r", "step that the error names"),
-    HostRegister("ERROR_INFO0", 0x24, "r", "more about the error, see ERROR_TEXTS"),
-    HostRegister("ERROR_INFO1", 0x28, "r", "more about the error, see ERROR_TEXTS"),
+    HostRegister("ERROR_INFO0", 0x24, "r", "more about the error, as its code says"),
+    HostRegister("ERROR_INFO1", 0x28, "r", "more about the error, as its code says"),
     HostRegister("STEP", 0x2C, "r", "step that runs, or ran last"),
     HostRegister("BUSY", 0x30, "r", "mask of busy nodes"),
     HostRegister("SATURATED", 0x34, "r", "mask of tiles that saturated a sample since the start"),
     HostRegister("BUS_ERROR", 0x38, "r", "mask of DMA ports with a bus error since the start"),
-    HostRegister("COUNTERS", 0x3C, "r", "number of counters, see COUNTER_BASE"),
+    HostRegister("COUNTERS", 0x3C, "r", "number of counters"),
 )
 
 #: Every register by name.

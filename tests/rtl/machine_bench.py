@@ -1,7 +1,8 @@
 """Cocotb bench of a whole machine: memory and host are cocotbext-axi's AxiRam and AxiLiteMaster.
 
 The environment gives `MACHINE_SEED` and `MACHINE_PAUSE` (probability of a pause of a channel in
-one cycle). Programs, samples and what is expected of them are made here from the seed.
+one cycle). The machine is in its wrapper, with the ports' standard names. Programs, samples and
+what is expected of them are made here from the seed.
 """
 
 import logging
@@ -12,12 +13,13 @@ import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.task import bridge, resume
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiResp
 
 from hdl.control.counters import counter_names
 from hdl.control.host_registers import HOST_REGISTER, ErrorCode, Status, counter_address
+from hdl.document import REGISTER_CYCLES, START_CYCLES
 from hdl.target import DESIGN_VERSION, get_target
 from host.compare import first_difference
 from host.driver import Driver
@@ -78,14 +80,17 @@ class Machine:
     """The machine between a memory of random bytes and a host."""
 
     def __init__(self, dut, what):
-        self.dut = dut
+        self.clk, self.rst = dut.aclk, dut.aresetn
+        self.bus = AxiLiteBus.from_prefix(dut, "s_axi")
+        self.memory_bus = AxiBus.from_prefix(dut, "m_axi")
         self.rng = Random(f"{what} {SEED}")
         self.memory = bytearray(self.rng.randbytes(TARGET.memory.size))
         cocotb.log.info("%s: seed %d, pauses %g", what, SEED, PAUSE)
-        Clock(dut.clk, PERIOD, unit="ns").start()
-        dut.rst.value = 1
-        self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, mem=self.memory)
-        self.host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+        Clock(self.clk, PERIOD, unit="ns").start()
+        self.rst.value = 0
+        self.ram = AxiRam(self.memory_bus, self.clk, self.rst, reset_active_level=False,
+                          mem=self.memory)
+        self.host = AxiLiteMaster(self.bus, self.clk, self.rst, reset_active_level=False)
         reads, writes = self.ram.read_if, self.ram.write_if
         reads.log.setLevel(logging.WARNING)  # else a line a burst
         writes.log.setLevel(logging.WARNING)
@@ -100,13 +105,13 @@ class Machine:
                     channel.set_pause_generator(pauses(Random(self.rng.random())))
 
     async def reset(self):
-        self.dut.rst.value = 1
+        self.rst.value = 0
         await self.cycles(self.rng.randint(2, 4))
-        self.dut.rst.value = 0
+        self.rst.value = 1
         await self.cycles(self.rng.randint(1, 3))
 
     async def cycles(self, count):
-        await ClockCycles(self.dut.clk, count)
+        await ClockCycles(self.clk, count)
 
     async def read(self, name):
         return await self.host.read_dword(HOST_REGISTER[name].address)
@@ -194,6 +199,46 @@ async def identity(dut):
     assert await machine.read("STATUS") == Status.IDLE
     assert (await machine.host.write(HOST_REGISTER["ID_LOW"].address, b"1234")
             ).resp == AxiResp.SLVERR
+
+
+async def measure(clk, begins, end, latencies):
+    """Append to ``latencies`` the cycles from each handshake ``begins`` until ``end`` is high."""
+    begun, cycle = None, 0
+    while True:
+        await RisingEdge(clk)
+        cycle += 1
+        if begun is not None and end.value == 1:
+            latencies.append(cycle - begun)
+            begun = None
+        if all(signal.value == 1 for signal in begins):
+            begun = cycle
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms", skip=PAUSE > 0)
+async def answers_as_soon_as_is_said(dut):
+    machine = Machine(dut, "latency")
+    await machine.reset()
+    reads, writes, starts = [], [], []
+    read, write, memory = machine.bus.read, machine.bus.write, machine.memory_bus.read
+    for begins, end, latencies in (
+            ((read.ar.arvalid, read.ar.arready), read.r.rvalid, reads),
+            ((write.w.wvalid, write.w.wready), write.b.bvalid, writes),
+            ((write.b.bvalid, write.b.bready), memory.ar.arvalid, starts)):
+        cocotb.start_soon(measure(machine.clk, begins, end, latencies))
+    for name in HOST_REGISTER:
+        await machine.read(name)
+        await machine.cycles(machine.rng.randrange(3))
+    for index in range(len(counter_names(TARGET))):
+        await machine.host.read_dword(counter_address(index))
+    job = jobs()[0]
+    machine.load(job)
+    for _ in range(20):
+        await machine.run(job)
+        await machine.cycles(machine.rng.randrange(100))
+    cocotb.log.info("cycles: reads %d, writes %d, starts %d", max(reads), max(writes), max(starts))
+    assert len(starts) == 20 and len(writes) == 40
+    assert max(reads) == REGISTER_CYCLES >= max(writes)
+    assert 0.5 * START_CYCLES < max(starts) <= START_CYCLES
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
