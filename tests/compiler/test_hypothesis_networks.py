@@ -1,0 +1,90 @@
+"""Random ONNX graphs through the whole compiler: onnxruntime, reference, machine, Verilog."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from compiler.compile import compile_graph
+from compiler.execute import execute
+from compiler.frontend.onnx_import import import_onnx
+from compiler.pipeline import simplify
+from hdl.target import get_target
+from host.device import open_device
+from tests.compiler.models import model, node, run_onnx
+from tests.compiler.onnx_graphs import onnx_graphs
+
+#: Share of the largest number in a network by which 16 bits may miss one of its outputs.
+WORST = 1 / 64
+
+COMMON = {"deadline": None, "print_blob": True, "derandomize": True, "database": None,
+          "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+
+
+def check(proto, shapes, target, backends):
+    """Compile a model; compare float graph, fixed-point graph and backends."""
+    rng = np.random.default_rng(1)
+    samples = {name: rng.uniform(-1, 1, (8, *shape)).astype(np.float32)
+               for name, shape in shapes.items()}
+    inputs = {name: values[0] for name, values in samples.items()}
+    wanted = run_onnx(proto, inputs)
+    imported = import_onnx(proto)
+    graph = simplify(imported)
+    for made in (imported, graph):
+        found = execute(made, {name: values.reshape(1, *made.shapes[name]).astype(np.float64)
+                               for name, values in inputs.items()})
+        largest = max(float(np.abs(values).max()) for values in found.values())
+        for name, values in wanted.items():
+            assert made.output_shapes[name] == values.shape
+            np.testing.assert_allclose(found[name].reshape(values.shape), values, rtol=1e-4,
+                                       atol=1e-5 * max(1, largest), err_msg=name)
+    calibration = {name: values[:, 0] if shapes[name][0] == 1 else values
+                   for name, values in samples.items()}
+    program = compile_graph(graph, get_target(target), calibration)
+    with open_device(program, "reference") as device:
+        expected = device.run(inputs)
+    for backend in backends:
+        with open_device(program, backend) as device:
+            found = device.run(inputs)
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values, err_msg=f"{backend}: {name}")
+    for name, values in wanted.items():
+        assert np.abs(expected[name] - values).max() <= max(largest, 1) * WORST, name
+
+
+def test_another_network_is_found(monkeypatch):
+    """The check fails when the compiler makes a consistent program of another network."""
+    shapes, weights = {"x": (1, 3, 5)}, {"c": np.float32(1.5)}
+    protos = [model([node("Tanh", ["x"], "t"), node(op, ["t", "c"], "y")], shapes,
+                    constants=weights) for op in ("Add", "Mul")]
+    check(protos[0], shapes, "tiny", ["functional"])
+    wrong = import_onnx(protos[1])
+    monkeypatch.setattr(f"{__name__}.import_onnx", lambda proto: wrong)
+    with pytest.raises(AssertionError, match="y"):
+        check(protos[0], shapes, "tiny", ["functional"])
+
+
+@settings(max_examples=60, **COMMON)
+@given(onnx_graphs())
+def test_random_graphs(made):
+    check(*made, "tiny", ["functional"])
+
+
+@pytest.mark.slow
+@settings(max_examples=500, **COMMON | {"derandomize": False})
+@given(onnx_graphs(most_nodes=16))
+def test_many_random_graphs(made):
+    check(*made, "tiny", ["functional"])
+
+
+@pytest.mark.slow
+@settings(max_examples=60, **COMMON)
+@given(onnx_graphs(most_nodes=12))
+def test_random_graphs_on_the_grid(made):
+    check(*made, "virtex6-lx240t", ["functional"])
+
+
+@pytest.mark.rtl
+@settings(max_examples=20, **COMMON)
+@given(onnx_graphs(most_nodes=6))
+def test_random_graphs_in_verilog(made):
+    check(*made, "tiny", ["functional", "rtl"])
