@@ -5,7 +5,8 @@ its makefile names the compiler of the machine it was built on. This module call
 itself and passes compiler, archiver and precompiled-header options to make.
 
 A product is cached under a hash of everything it is made from: sources, options, the tools'
-versions. Parallel processes may ask for the same product: one builds, the others wait.
+versions. Parallel processes may ask for the same product: one builds, the others wait. After each
+build the cache is pruned, see `sim.rtl.prune`.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ import sys
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from pathlib import Path
+
+from .prune import prune
 
 __all__ = ["Recipe", "ToolchainError", "build", "cache_root", "run_verilator", "verilator_root"]
 
@@ -155,6 +158,7 @@ def build(recipe, progress=None):
     folder = root / recipe.key
     product = folder / recipe.product
     if product.exists():
+        _note_use(folder)
         return product
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -171,9 +175,18 @@ def build(recipe, progress=None):
             try:
                 _build_in(partial, recipe, progress or (lambda what, fraction: None))
                 partial.rename(folder)
+                _note_use(folder)
+                with contextlib.suppress(OSError):
+                    prune(root)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return product
+
+
+def _note_use(folder):
+    """Set the time by which the cache is pruned; one that cannot be written is not."""
+    with contextlib.suppress(OSError):
+        os.utime(folder)
 
 
 def _build_in(folder, recipe, progress):
