@@ -25,4 +25,4 @@ def build(reduced=False):
 
 ENTRY = Entry("binding", "DNA/RNA binding", "Alipanahi et al. 2015; slides",
               "1-D kernels of 24 taps, pooling over whole sequences", build, data.sequences,
-              host="bases to ones and zeros; trials both strands")
+              host="bases to ones and zeros; tries both strands")

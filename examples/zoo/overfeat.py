@@ -1,8 +1,9 @@
 """OverFeat, the fast model [Sermanet et al. 2014]: classify and localise in a sliding window.
 
 Layers of the paper's table 1 over its second scale, 281x317: the network's window is 231x231, the
-fully connected layers are convolutions, and scores and boxes come for 2x3 windows. The regressor's
-first layer has 1,024 units in place of 4,096, so that the weights of both heads fit into 512 MB.
+fully connected layers are convolutions, and scores and boxes come for 2x3 windows. The classifier's
+second layer has 1,024 units in place of 4,096, and so has the regressor's first: a kernel of 1x1
+takes the place of one of 3x3 in memory, and 512 MB hold no more.
 """
 
 from examples.zoo import data
@@ -26,7 +27,7 @@ def build(reduced=False):
         if pooled:
             x = network.pool(x, 2)
     scores = network.conv(x, 3072 // share, last, name="class1")
-    scores = network.conv(scores, 4096 // share, 1, name="class2")
+    scores = network.conv(scores, 1024 // share, 1, name="class2")
     scores = network.conv(scores, 1000 // share, 1, act=None, name="scores")
     boxes = network.conv(x, 1024 // share, last, name="box1")
     boxes = network.conv(boxes, 1024 // share, 1, name="box2")

@@ -26,14 +26,16 @@ TARGET = "virtex6-lx240t"
 _HEAD = """# The zoo
 
 The networks that ConvNets are known for, each made as ONNX by a module of `examples/zoo/` with the
-layers' shapes of the slides or the cited paper. All of them compile at full size for
-`{target}`. Measured by `python -m examples.zoo.table`, which writes this page;
-`python -m examples.zoo.export NAME FILE.onnx --data DATA.npz` writes a network and inputs for it.
+layers' shapes of the slides or the cited paper, and compiled at full size for `{target}`.
+Measured by `python -m examples.zoo.table`, which writes this page (`--names NAME ...` measures only
+some anew); `python -m examples.zoo.export NAME FILE.onnx --data DATA.npz` writes a network and
+inputs for it.
 
-| network | source | what it asks for | on the host |
+| network | source | what it asks for | left to the host |
 | --- | --- | --- | --- |
 {about}
 
+What is left to the host is written for two of them, `characters.read` and `faces.find`.
 Every network also has a reduced size, with all its kinds of layers, on which functional machine and
 reference (`tests/examples/test_zoo.py`) and the RTL (there, in `make test-all`) agree on every bit.
 

@@ -248,3 +248,10 @@ def test_the_page_keeps_the_rows_that_are_not_measured(tmp_path, monkeypatch):
     after = table.rows_of(table.PAGE.read_text())
     assert after[False, "temporal"] == before[False, "temporal"]
     assert set(after) == {(False, "temporal"), (False, "binding")}
+
+
+def test_the_page_is_the_one_that_its_rows_make():
+    text = table.PAGE.read_text()
+    assert text == table.page(table.rows_of(text))
+    assert all(name in (light.LIGHT if of_onnx else NETWORKS)
+               for of_onnx, name in table.rows_of(text))
