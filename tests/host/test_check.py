@@ -30,6 +30,11 @@ def _two_layers():
                         output_shape=(1, 3, 2, 2))
 
 
+def _stored(row):
+    """Return the bytes of a kernel's row in a weight stream: the last column first."""
+    return row[::-1].astype("<i2").tobytes()
+
+
 class Broken:
     """A program, its reference, and an image in which one weight is another.
 
@@ -43,12 +48,11 @@ class Broken:
         self.values = reference.run(graph, inputs)
         conv = next(node for node in graph.nodes
                     if isinstance(node, Convolution) and node.layer == layer)
-        row = conv.weights[place[:2]].ravel().astype("<i2").tobytes()
-        assert self.program.image.count(row) == 1
+        stored = _stored(conv.weights[place[:3]])
+        assert self.program.image.count(stored) == 1
         other = conv.weights.copy()
         other[place] ^= 0x4000
-        self.image = self.program.image.replace(
-            row, other[place[:2]].ravel().astype("<i2").tobytes())
+        self.image = self.program.image.replace(stored, _stored(other[place[:3]]))
         kept, conv.weights[...] = conv.weights.copy(), other
         self.wrong = reference.run(graph, inputs)
         conv.weights[...] = kept
