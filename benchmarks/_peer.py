@@ -142,16 +142,20 @@ def generate(python, model, samples, attributes):
     Raises
     ------
     PeerError
-        If NNgen fails; the message ends with what it said.
+        If there is no such interpreter or NNgen fails; the message ends with what it said.
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "model.onnx").write_bytes(model)
         np.save(folder / "input.npy", samples)
-        answer = subprocess.run(
-            [str(python), str(_GENERATOR), "model.onnx", "input.npy", ".",
-             json.dumps({"attributes": attributes, "bus": BUS})],
-            cwd=folder, capture_output=True, text=True)
+        try:
+            answer = subprocess.run(
+                [str(Path(python).absolute()), str(_GENERATOR), "model.onnx", "input.npy", ".",
+                 json.dumps({"attributes": attributes, "bus": BUS})],
+                cwd=folder, capture_output=True, text=True)
+        except OSError as error:
+            raise PeerError(f"{python} cannot be run: {error.strerror}; `make bench-peers` makes "
+                            "an interpreter that has NNgen") from None
         if answer.returncode:
             raise PeerError(f"NNgen fails under {python}:\n{answer.stderr.strip()[-2000:]}")
         output = json.loads((folder / "peer.json").read_text())["output"]

@@ -134,7 +134,7 @@ def measure(target, progress=None):
     ToolchainError
         If Yosys is missing or fails.
     """
-    say = progress or (lambda text: None)
+    say = progress or (lambda *_: None)
     family, device = DEVICES.get(target.name, ("xc6v", None))
     found = components(target_verilog(target, progress))
     budgets = json.loads(_BUDGETS.read_text()).get(target.name, {})
