@@ -50,6 +50,12 @@ the DMA port. All outputs but `rready` and `bready` are registers; `lock`, `cach
 constants.
 """
 
+_LINK_RULES = """8 data bits, no parity, 1 stop bit, {divisor} cycles a bit: {baud:,.0f} baud. Both
+lines are high at rest; `rx` may be asynchronous. Requests in checked frames read and write
+registers and memory, as `docs/link.md` states. Memory that does not answer an access within
+{patience:,} cycles counts as refusing it.{registers}
+"""
+
 _HOST_RULES = """Whole 32-bit words at multiples of 4; other accesses, and writes to what can only
 be read, are answered with SLVERR and change nothing. One access at a time is served; reads and
 writes take turns. An access is answered at most {cycles} cycles after its address, and its data,
@@ -122,7 +128,22 @@ def _parameters(kind):
             for name in names.split(", ")]
 
 
-def interface_page(target, module, ports):
+def _host_ports(target, link, about):
+    """Return the sections about the ways in for the host."""
+    parts = []
+    if link is None or link.bus:
+        parts += ["## Host: AXI4-Lite slave\n", about("s_axi_"),
+                  _HOST_RULES.format(cycles=REGISTER_CYCLES, start=START_CYCLES)]
+    if link is not None:
+        registers = (" The AXI4-Lite port shares the registers: accesses take turns."
+                     if link.bus else "")
+        parts += ["## Host: serial link\n", about(("rx", "tx")), _LINK_RULES.format(
+            divisor=link.divisor, baud=target.clock_hz / link.divisor, patience=link.patience,
+            registers=registers)]
+    return parts
+
+
+def interface_page(target, module, ports, link=None):
     """Return a page about the ports of a target's Verilog, in Markdown.
 
     Parameters
@@ -133,6 +154,8 @@ def interface_page(target, module, ports):
         Module at the top, with AXI ports of standard names.
     ports : list of (str, str, int)
         Its ports: name, direction and bits.
+    link : Link, optional
+        Its serial link.
     """
     def about(names):
         return _table(("port", "direction", "bits"), [
@@ -146,8 +169,7 @@ def interface_page(target, module, ports):
         _INTERFACE.format(module=module, target=target.name, fingerprint=target.fingerprint),
         "## Clock and reset\n", about(("aclk", "aresetn")), _RESET,
         "## Memory: AXI4 master\n", about("m_axi_"), _MEMORY_RULES,
-        "## Host: AXI4-Lite slave\n", about("s_axi_"),
-        _HOST_RULES.format(cycles=REGISTER_CYCLES, start=START_CYCLES),
+        *_host_ports(target, link, about),
         "## Parameters\n",
         "Fixed when the Verilog is written: its modules have no Verilog parameters.\n",
         _table(("parameter", "value", "meaning"), values),

@@ -19,16 +19,18 @@ __all__ = ["WRAPPER", "package", "wrapper_ports", "wrapper_verilog"]
 WRAPPER = f"{TOP}_axi"
 
 #: Prefixes of the top's ports, and what they are called outside.
-_PREFIXES = {"m_axi_": "m_axi_", "s_axil_": "s_axi_"}
+_PREFIXES = {"m_axi_": "m_axi_", "s_axil_": "s_axi_", "": ""}
 
 
-def wrapper_ports(target):
+def wrapper_ports(target, link=None):
     """Return the ports of the wrapper, clock and reset first.
 
     Parameters
     ----------
     target : Target
         The machine.
+    link : Link, optional
+        Its serial link.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def wrapper_ports(target):
         Name, "input" or "output", bits, and the port of the top it is joined to.
     """
     ports = [("aclk", "input", 1, "clk"), ("aresetn", "input", 1, "rst")]
-    for name, member in top_members(target).items():
+    for name, member in top_members(target, link).items():
         prefix = next(prefix for prefix in _PREFIXES if name.startswith(prefix))
         ports.append((_PREFIXES[prefix] + name.removeprefix(prefix),
                       "input" if member.flow is In else "output",
@@ -75,7 +77,7 @@ def _core(target, files):
     return "CAPI=2:\n" + yaml.safe_dump(core, sort_keys=False, width=96)
 
 
-def package(target, progress=None):
+def package(target, progress=None, link=None):
     """Return a target's Verilog with all that is needed to use it in another design.
 
     Parameters
@@ -84,6 +86,8 @@ def package(target, progress=None):
         The machine.
     progress : callable, optional
         Called with the name of each module when it is done.
+    link : Link, optional
+        Gives the machine a serial link.
 
     Returns
     -------
@@ -92,12 +96,12 @@ def package(target, progress=None):
         list as Verilator and Icarus Verilog read it), ``neuflow.core`` (FuseSoC) and
         ``INTERFACE.md``.
     """
-    files = generate(target, progress)
-    ports = wrapper_ports(target)
+    files = generate(target, progress, link)
+    ports = wrapper_ports(target, link)
     files[f"{WRAPPER}.v"] = wrapper_verilog(ports)
     sources = sorted(files)
     return files | {
         f"{TOP}.f": "".join(f"{name}\n" for name in sources),
         f"{TOP}.core": _core(target, sources),
-        "INTERFACE.md": interface_page(target, WRAPPER, [port[:3] for port in ports]),
+        "INTERFACE.md": interface_page(target, WRAPPER, [port[:3] for port in ports], link),
     }

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from .axi import AxiSignature, LiteSignature
@@ -12,6 +12,8 @@ from .dma.interconnect import Interconnect
 from .dma_node import DmaNode, node_kind
 from .grid import Grid
 from .hierarchy import Inline
+from .link.serial import SerialLink
+from .lite_arbiter import LiteArbiter
 
 __all__ = ["Top", "top_members"]
 
@@ -21,22 +23,28 @@ def _flat(prefix, signature):
     return {f"{prefix}_{name}": member for name, member in signature.members.items()}
 
 
-def _masters(target):
+def _masters(target, link):
     """Return how many read and how many write masters share the memory."""
-    # The ports, the convolvers' weights, the configuration loader, the CPU.
-    return target.ports + len(target.convolvers) + 2, target.ports + 1
+    # The ports, the convolvers' weights, the configuration loader, the CPU; and the link.
+    linked = link is not None
+    return target.ports + len(target.convolvers) + 2 + linked, target.ports + 1 + linked
 
 
-def _signatures(target):
+def _signatures(target, link):
     """Return the signatures of memory and host."""
-    return (AxiSignature(target.data_width, bits_for(_masters(target)[0] - 1)),
+    return (AxiSignature(target.data_width, bits_for(_masters(target, link)[0] - 1)),
             LiteSignature(HOST_ADDRESS_WIDTH).flip())
 
 
-def top_members(target):
+def top_members(target, link=None):
     """Return the ports of a target's `Top` but clock and reset, a `Member` by name."""
-    memory, host = _signatures(target)
-    return _flat("m_axi", memory) | _flat("s_axil", host)
+    memory, host = _signatures(target, link)
+    members = _flat("m_axi", memory)
+    if link is None or link.bus:
+        members |= _flat("s_axil", host)
+    if link is not None:
+        members |= {"rx": In(1, init=1), "tx": Out(1, init=1)}
+    return members
 
 
 class Top(wiring.Component):
@@ -48,21 +56,27 @@ class Top(wiring.Component):
         The machine.
     library : Library
         Where its parts come from.
+    link : Link, optional
+        Gives it a serial link, too.
 
     Members
     -------
     m_axi_* : AXI4 master
         External memory; ``target.data_width`` bits, 32-bit byte addresses.
     s_axil_* : AXI4-Lite slave
-        Host registers, see `hdl.control.host_registers`; 32 bits, 12-bit byte addresses.
+        Host registers, see `hdl.control.host_registers`; 32 bits, 12-bit byte addresses. Absent
+        with a ``link`` without ``bus``.
+    rx, tx : In(1), Out(1)
+        With a ``link``: the serial line, high at rest; ``rx`` may be asynchronous.
     """
 
-    def __init__(self, target, *, library=None):
+    def __init__(self, target, *, library=None, link=None):
         self.target = target
+        self.link = link
         self.library = library or Inline()
-        self.readers, self.writers = _masters(target)
-        self.memory, self.host = _signatures(target)
-        super().__init__(top_members(target))
+        self.readers, self.writers = _masters(target, link)
+        self.memory, self.host = _signatures(target, link)
+        super().__init__(top_members(target, link))
 
     def elaborate(self, platform):
         m = Module()
@@ -79,13 +93,34 @@ class Top(wiring.Component):
         readers = [*(node.read_bus for node in nodes), *weights, control.loader_read,
                    control.cpu_read]
         writers = [*(node.write_bus for node in nodes), control.cpu_write]
+        host = control.host
+        if self.link is not None:
+            serial, host = self._serial_link(m, control)
+            readers.append(serial.bus_read)
+            writers.append(serial.bus_write)
         for bus, slave in zip(readers, interconnect.readers, strict=True):
             wiring.connect(m, bus, slave)
         for bus, slave in zip(writers, interconnect.writers, strict=True):
             wiring.connect(m, bus, slave)
         self._expose(m, "m_axi", self.memory, interconnect.m_axi)
-        self._expose(m, "s_axil", self.host, control.host)
+        if host is not None:
+            self._expose(m, "s_axil", self.host, host)
         return m
+
+    def _serial_link(self, m, control):
+        """Give the registers to the link; return it, and what is left for the AXI4-Lite port."""
+        link = self.link
+        serial = m.submodules.link = self.library.get("link", lambda: SerialLink(
+            self.target.data_width, link.divisor, patience=link.patience))
+        m.d.comb += [serial.rx.eq(self.rx), self.tx.eq(serial.tx)]
+        if not link.bus:
+            wiring.connect(m, serial.host, control.host)
+            return serial, None
+        arbiter = m.submodules.arbiter = self.library.get(
+            "lite_arbiter", lambda: LiteArbiter(HOST_ADDRESS_WIDTH))
+        wiring.connect(m, serial.host, arbiter.masters[0])
+        wiring.connect(m, arbiter.slave, control.host)
+        return serial, arbiter.masters[1]
 
     def _dma_node(self, m, port):
         weights = self.target.dma_tiles[port] in self.target.convolvers

@@ -51,7 +51,7 @@ def modules(name, component, library, progress=None):
     return files
 
 
-def generate(target, progress=None):
+def generate(target, progress=None, link=None):
     """Return the Verilog-2001 of a target, as a dict of file name to text.
 
     Every distinct component is one module in a file of its own; the control processor's file is
@@ -63,9 +63,11 @@ def generate(target, progress=None):
         The machine.
     progress : callable, optional
         Called with the name of each module when it is done.
+    link : Link, optional
+        Gives the machine a serial link.
     """
     library = Modules()
-    files = modules(TOP, Top(target, library=library), library, progress)
+    files = modules(TOP, Top(target, library=library, link=link), library, progress)
     for path in map(Path, cpu_verilog()):
         files[path.name] = path.read_text(encoding="utf-8")
     return files

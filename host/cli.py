@@ -212,10 +212,17 @@ def _verilog(
         target: Target = "tiny",
         output: Annotated[Path | None, typer.Option(
             "-o", "--output", metavar="DIR",
-            help="Folder to write to (default: build/verilog/TARGET).")] = None):
+            help="Folder to write to (default: build/verilog/TARGET).")] = None,
+        link: Annotated[int | None, typer.Option(
+            metavar="DIVISOR", help="Add a serial link with so many cycles a bit.")] = None,
+        baud: Annotated[int | None, typer.Option(
+            metavar="N", help="Add a serial link of N baud at the target's clock.")] = None,
+        no_bus: Annotated[bool, typer.Option(
+            "--no-bus", help="Leave out the AXI4-Lite port; only with a link.")] = False):
     """Write a target's Verilog, a file a module, with its description."""
     with ProgressDisplay() as progress:
-        written = commands.write_verilog(target, output, progress=progress)
+        written = commands.write_verilog(target, output, progress=progress, divisor=link,
+                                         baud=baud, bus=not no_bus)
     for path in written:
         typer.echo(path)
 

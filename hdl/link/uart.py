@@ -7,14 +7,16 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
+from .parameters import LEAST_DIVISOR
+
 __all__ = ["UartReceiver", "UartTransmitter"]
 
 _BITS = 8
 
 
 def _checked(divisor):
-    if operator.index(divisor) < 4:
-        raise ValueError(f"divisor must be at least 4 cycles a bit, not {divisor}")
+    if operator.index(divisor) < LEAST_DIVISOR:
+        raise ValueError(f"divisor must be at least {LEAST_DIVISOR} cycles a bit, not {divisor}")
     return divisor
 
 

@@ -34,7 +34,7 @@ def _sources_digest():
     return digest.hexdigest()
 
 
-def target_verilog(target, progress=None):
+def target_verilog(target, progress=None, link=None):
     """Return the Verilog of a target, as `hdl.verilog.generate` does.
 
     Parameters
@@ -43,8 +43,10 @@ def target_verilog(target, progress=None):
         The machine.
     progress : callable, optional
         ``progress(what)`` with a few words for each module, when it is written anew.
+    link : Link, optional
+        Gives the machine a serial link.
     """
-    key = hashlib.sha256(f"{_sources_digest()} {target!r}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{_sources_digest()} {target!r} {link!r}".encode()).hexdigest()[:32]
     path = cache_root() / f"{key}.verilog.json"
     try:
         return json.loads(path.read_text())
@@ -53,7 +55,7 @@ def target_verilog(target, progress=None):
     from hdl.verilog import generate
 
     say = progress or (lambda what: None)
-    files = generate(target, lambda module: say(f"Writing Verilog: module {module}"))
+    files = generate(target, lambda module: say(f"Writing Verilog: module {module}"), link)
     # Only if the sources still are what the hash says, as they may be edited meanwhile.
     if _unchanged():
         _store(path, files)

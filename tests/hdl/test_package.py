@@ -22,7 +22,8 @@ TINY = get_target("tiny")
 @pytest.fixture(scope="module")
 def files():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdl.package, "generate", lambda target, progress: target_verilog(target))
+        patch.setattr(hdl.package, "generate",
+                      lambda target, progress, link: target_verilog(target, link=link))
         return package(TINY)
 
 

@@ -6,8 +6,10 @@ import pytest
 from hdl.control.cpu import cpu_verilog
 from hdl.dma_node import node_kind
 from hdl.hierarchy import PREFIX
+from hdl.link.parameters import Link
 from hdl.target import TARGETS, get_target
 from hdl.tile import tile_kind
+from hdl.top import top_members
 from hdl.verilog import TOP, generate
 from sim.rtl.design import target_verilog
 
@@ -82,6 +84,19 @@ def test_every_target_converts(name):
     assert parts[TOP] == Counter(
         PREFIX + node_kind(tile in target.convolvers) for tile in target.dma_tiles) + Counter(
         PREFIX + part for part in ("control", "grid", "interconnect"))
+
+
+@pytest.mark.parametrize("bus", [True, False])
+def test_a_link_adds_its_parts_and_changes_no_other(bus):
+    target = get_target("tiny")
+    files, plain = target_verilog(target, link=Link(8, bus=bus)), target_verilog(target)
+    added = {f"{PREFIX}link.v"} | ({f"{PREFIX}lite_arbiter.v"} if bus else set())
+    assert files.keys() - plain.keys() == added and plain.keys() <= files.keys()
+    changed = {f"{TOP}.v", f"{PREFIX}interconnect.v"}
+    assert {name for name in plain if files[name] != plain[name]} == changed
+    ports = set(re.findall(r"^  (?:input|output) (?:\[\d+:0\] )?(\w+);", files[f"{TOP}.v"], re.M))
+    assert ports == {"clk", "rst", *top_members(target, Link(8, bus=bus))}
+    assert {"rx", "tx"} <= ports and ("s_axil_araddr" in ports) == bus
 
 
 def test_equal_targets_give_equal_text():

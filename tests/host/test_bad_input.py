@@ -167,6 +167,15 @@ def test_an_unknown_target(folder):
     folder.refuses("verilog", "--target", "large", "-o", "out", says=says)
 
 
+@pytest.mark.parametrize("options, says", [
+    (("--link", "3"), ["divisor must be at least 4 cycles a bit, not 3"]),
+    (("--baud", "99000000"), ["100,000,000 Hz", "99,000,000 baud", "25,000,000"]),
+    (("--baud", "9600", "--link", "8"), ["--link 8", "--baud 9600", "leave out one"]),
+    (("--no-bus",), ["add --link or --baud"])])
+def test_an_impossible_link(folder, options, says):
+    folder.refuses("verilog", "--target", "tiny", "-o", "out", *options, says=says)
+
+
 def test_a_folder_to_write_to_that_does_not_exist(folder):
     folder.refuses(*compiles(folder, models.convolution()), "-o", "absent/small.neuflow",
                    says=["absent"])

@@ -153,3 +153,12 @@ def test_verilog_is_written(folder):
     assert sorted(str(path) for path in (folder / "rtl").iterdir()) == sorted(
         str(folder / path) for path in written)
     assert "module neuflow(" in (folder / "rtl" / "neuflow.v").read_text()
+
+
+@pytest.mark.rtl
+def test_verilog_with_a_link_is_written(folder):
+    neuflow("verilog", "--target", "tiny", "-o", "rtl", "--baud", "1000000", "--no-bus")
+    page = (folder / "rtl" / "INTERFACE.md").read_text()
+    assert "100 cycles a bit: 1,000,000 baud" in page and "| `rx` | input | 1 |" in page
+    top = (folder / "rtl" / "neuflow_axi.v").read_text()
+    assert "tx" in top and "s_axi_" not in top

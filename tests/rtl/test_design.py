@@ -1,5 +1,6 @@
 import pytest
 
+from hdl.link.parameters import Link
 from hdl.target import get_target
 from sim.rtl import design
 
@@ -12,10 +13,10 @@ def generated(tmp_path, monkeypatch):
     monkeypatch.setenv("NEUFLOW_CACHE", str(tmp_path / "cache"))
     calls = []
 
-    def generate(target, progress=None):
+    def generate(target, progress=None, link=None):
         calls.append(target.name)
         progress("one")
-        return {"neuflow.v": f"// {target.name}"}
+        return {"neuflow.v": f"// {target.name}" + (f" {link.divisor}" if link else "")}
 
     monkeypatch.setattr("hdl.verilog.generate", generate)
     return calls
@@ -27,7 +28,10 @@ def test_second_time_comes_from_the_cache(generated):
     assert told == ["Writing Verilog: module one"]
     assert design.target_verilog(TARGET) == first == {"neuflow.v": "// tiny"}
     assert design.target_verilog(get_target("ecp5-85k"))["neuflow.v"] == "// ecp5-85k"
-    assert generated == ["tiny", "ecp5-85k"]
+    assert design.target_verilog(TARGET, link=Link(8))["neuflow.v"] == "// tiny 8"
+    assert design.target_verilog(TARGET, link=Link(9))["neuflow.v"] == "// tiny 9"
+    assert design.target_verilog(TARGET, link=Link(8))["neuflow.v"] == "// tiny 8"
+    assert generated == ["tiny", "ecp5-85k", "tiny", "tiny"]
 
 
 def test_other_sources_other_verilog(generated, monkeypatch):

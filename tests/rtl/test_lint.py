@@ -1,6 +1,8 @@
 import pytest
 
+from hdl.link.parameters import Link
 from hdl.target import TARGETS
+from sim.rtl.design import target_verilog
 from sim.rtl.lint import _WAIVERS, lint, lint_verilog
 
 pytestmark = pytest.mark.rtl
@@ -20,6 +22,11 @@ LARGE = ("virtex6-lx240t", "asic-45nm")
     pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in TARGETS])
 def test_targets_are_clean(name):
     assert lint(TARGETS[name]) == []
+
+
+@pytest.mark.parametrize("bus", [True, False])
+def test_a_machine_with_a_link_is_clean(bus):
+    assert lint_verilog(target_verilog(TARGETS["tiny"], link=Link(8, bus=bus))) == []
 
 
 @pytest.mark.parametrize("old, new, rule", [
