@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from .fixed import Convolution
+from .fixed import Convolution, Lookup
+from .functions import FUNCTIONS, get_function
 from .lower.sharing import share_memory
 from .points import ACCUMULATOR_LIMIT
+from .tables import table_error
 
 __all__ = ["certificates"]
 
@@ -26,12 +28,16 @@ def certificates(graph, lowered, reach):
     dict
         ``accumulators``: for each convolution its ``node`` and ``layer``, the ``range`` of its
         input's samples, the ``bound`` of all partial sums of its products, in any order, and the
-        ``limit`` of an accumulator. ``memory``: blocks, each with the ``tensor`` it is for,
-        ``address`` and ``bytes``, and the ``first`` and ``last`` step of its life; inputs live from
-        -1 on, inputs and outputs to the number of steps.
+        ``limit`` of an accumulator. ``tables``: for each lookup of a known function its ``node``
+        and ``layer``, and the largest ``error`` of its table over all samples, in steps of the
+        result, next to the correctly rounded function. ``memory``: blocks, each with the
+        ``tensor`` it is for, ``address`` and ``bytes``, and the ``first`` and ``last`` step of its
+        life; inputs live from -1 on, inputs and outputs to the number of steps.
     """
     return {"accumulators": [_sums(node, reach) for node in graph.nodes
                              if isinstance(node, Convolution)],
+            "tables": [_table(node, graph) for node in graph.nodes
+                       if isinstance(node, Lookup) and node.function in FUNCTIONS],
             "memory": _blocks(lowered.graph, lowered)}
 
 
@@ -41,6 +47,12 @@ def _sums(node, reach):
     bound = np.abs(np.asarray(node.bias, np.int64)) + weights * max(-low, high, 0)
     return {"node": node.name, "layer": node.layer, "range": [low, high],
             "bound": int(bound.max()), "limit": ACCUMULATOR_LIMIT}
+
+
+def _table(node, graph):
+    error = table_error(node.table, get_function(node.function, node.parameters),
+                        *(graph.tensors[name].fraction for name in (node.inputs[0], node.output)))
+    return {"node": node.name, "layer": node.layer, "error": error}
 
 
 def _blocks(graph, lowered):

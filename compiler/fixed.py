@@ -92,10 +92,15 @@ class Convolution(Node):
 
 @dataclass(frozen=True)
 class Lookup(Node):
-    """A function applied to every sample; ``function`` is its name for people."""
+    """A function applied to every sample.
+
+    ``function`` and ``parameters`` name what ``table`` stands for, as `compiler.functions` knows
+    it; the samples are the table's.
+    """
 
     function: str
     table: LookupTable
+    parameters: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

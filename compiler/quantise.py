@@ -303,7 +303,8 @@ class _Builder:
         low, high = self.reach[node.inputs[0]]
         values = evaluate(table, np.arange(low, high + 1))
         self.reach[node.output] = (int(values.min()), int(values.max()))
-        return fixed.Lookup(**common, function=str(function), table=table)
+        return fixed.Lookup(**common, function=function.name, table=table,
+                            parameters=function.parameters)
 
     def _pool(self, node, common):
         low, high = self.reach[node.inputs[0]]

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import math
 
 import numpy as np
 
@@ -50,6 +51,9 @@ def _encode(value):
     """Return a value with dicts for the objects in it, on every level."""
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no such numbers.
+        return {"number": str(value)}
     if not dataclasses.is_dataclass(value):
         return value
     fields = {field.name: _encode(getattr(value, field.name))
@@ -89,6 +93,8 @@ def _decode(value, arrays):
         return value
     if "array" in value:
         return arrays[value["array"]]
+    if "number" in value:
+        return float(value["number"])
     made = {name: _decode(item, arrays) for name, item in value.items()}
     return _VALUES[made.pop("class")](**made) if "class" in made else fixed.LookupTable(**made)
 

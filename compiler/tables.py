@@ -61,6 +61,7 @@ def _scaled(function, input_fraction, output_fraction, samples):
     return function.exact(values) * 2.0**output_fraction
 
 
+@lru_cache(maxsize=64)
 def table_error(table, function, input_fraction, output_fraction):
     """Return the largest distance to the correctly rounded function over all 65,536 inputs."""
     wanted = ideal(function, input_fraction, output_fraction)

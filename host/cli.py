@@ -91,12 +91,15 @@ def _compile(
         method: Method = "range",
         report: Annotated[Path | None, typer.Option(
             metavar="DIR", help="Folder for a report, one HTML page.")] = None,
+        verify: Annotated[bool, typer.Option(
+            "--verify/--no-verify", help="Write the program only if the verifier proves it.")] =
+        True,
         as_json: Json = False):
     """Compile an ONNX model to a program."""
     with ProgressDisplay() as progress:
         result = commands.compile_file(model, target=target, calibration=calibration,
                                        output=output, method=method, report=report,
-                                       progress=progress)
+                                       verify=verify, progress=progress)
     _print(result, as_json)
 
 

@@ -46,9 +46,10 @@ def user_errors():
 
     from .driver import DeviceError
     from .samples import InputError
+    from .verify import ProofError
 
     return (BatchError, CompileError, ProgramError, InputError, DeviceError, MachineError,
-            ToolchainError, files.FileError, UsageError, OSError)
+            ProofError, ToolchainError, files.FileError, UsageError, OSError)
 
 
 def describe(error):
@@ -73,7 +74,7 @@ def named_target(name):
 
 
 def compile_file(model, *, target="tiny", calibration=None, output=None, method="range",
-                 report=None, progress=None):
+                 report=None, verify=True, progress=None):
     """Compile a model to a program file.
 
     Parameters
@@ -90,6 +91,8 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, method=
         A name in `compiler.quantise.METHODS`.
     report : path-like or None
         Folder for the report, an HTML page called as the program.
+    verify : bool
+        Write the program only if the verifier proves it.
     progress : callable or None
         Called with a text as each stage begins.
 
@@ -105,11 +108,14 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, method=
     """
     from compiler.compile import compile_model
 
+    from .verify import prove
+
     output = Path(output) if output else Path(Path(model).with_suffix(".neuflow").name)
     named_target(target)
     files.check_output(output)
     arrays = files.read_arrays(calibration) if calibration else None
     program = compile_model(Path(model), target, arrays, progress, method=method)
+    seconds = prove(program, progress) if verify else None
     page = None
     if report:
         # Before the program: nothing is left behind if the folder cannot be written.
@@ -120,7 +126,8 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, method=
     manifest = program.manifest
     data = {"program": str(output), "report": page and str(page), "target": program.target,
             "fingerprint": f"{program.fingerprint:016x}", "image_bytes": len(program.image),
-            "predicted_cycles": program.predicted_cycles,
+            "predicted_cycles": program.predicted_cycles, "verified": verify,
+            "verify_seconds": seconds,
             **{key: manifest[key]
                for key in ("inputs", "outputs", "steps", "host", "quantisation")}}
     steps = [(step["number"], step["layer"], f"{step['macs']:,}", f"{step['predicted_cycles']:,}")
@@ -132,6 +139,7 @@ def compile_file(model, *, target="tiny", calibration=None, output=None, method=
          f"({_milliseconds(program.predicted_cycles, program.target):.3g} ms)"),
         render.table(("step", "layer", "MACs", "predicted cycles"), steps,
                      numbers=("MACs", "predicted cycles")),
+        f"proved by the verifier in {seconds:.2f} s" if verify else "not verified",
         *_quantisation_parts(quantisation),
         *([f"report: {page}"] if page else ())))
 

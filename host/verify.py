@@ -1,6 +1,7 @@
 """The command `neuflow verify`: a program's certificates, proved anew from its file."""
 
 import math
+import time
 from dataclasses import dataclass
 
 from compiler.program import Program
@@ -9,9 +10,17 @@ from sim.verify.accumulators import LIMIT
 
 from . import render
 
-__all__ = ["Verification", "verify_file"]
+__all__ = ["ProofError", "Verification", "prove", "verify_file"]
+
+#: Faults that an error shows.
+_SHOWN = 5
 
 _HEADERS = ("layer", "map", "largest sum", "of the limit", "bits spare", "samples")
+_TABLES = ("layer", "function", "from", "to", "steps off")
+
+
+class ProofError(Exception):
+    """A compiled program that the verifier does not prove; the message lists what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ class Verification:
             "faults": list(self.verdict.faults), "steps": self.verdict.steps,
             "tensors": self.verdict.tensors, "accumulator_limit": LIMIT,
             "sums": [{**vars(one), "range": list(one.range)} for one in self.verdict.sums],
+            "tables": [{**vars(one), "fractions": list(one.fractions)}
+                       for one in self.verdict.tables],
             "quantisation": self.program.manifest.get("quantisation")}
 
     def show(self):
@@ -55,6 +66,12 @@ class Verification:
         if rows:
             render.show(render.table(_HEADERS, rows, title="The sums that come nearest to an "
                                      "accumulator's limit", numbers=_HEADERS[1:]))
+        rows = [(one.layer, one.function, f"Q{15 - one.fractions[0]}.{one.fractions[0]}",
+                 f"Q{15 - one.fractions[1]}.{one.fractions[1]}",
+                 "unknown" if one.error is None else one.error) for one in self.verdict.tables]
+        if rows:
+            render.show(render.table(_TABLES, rows, title="Tables next to the rounded functions, "
+                                     "over all samples", numbers=_TABLES[-1:]))
         if not self.agrees:
             render.show(f"{self.path}: NOT proved, {len(self.verdict.faults)} faults:",
                         *(f"  {fault}" for fault in self.verdict.faults))
@@ -62,7 +79,8 @@ class Verification:
         render.show(
             f"{self.path}: proved for {self.program.target}. No sum can leave an accumulator; of "
             f"{self.verdict.tensors} tensors none is overwritten while it is needed; in "
-            f"{self.verdict.steps} steps no circuit can deadlock and every FIFO's bound holds.")
+            f"{self.verdict.steps} steps no circuit can deadlock and every FIFO's bound holds. "
+            "The image holds the graph's weights and tables.")
 
 
 def verify_file(path, progress=None):
@@ -86,3 +104,33 @@ def verify_file(path, progress=None):
     """
     program = Program.load(path)
     return Verification(str(path), program, verify_program(program, progress))
+
+
+def prove(program, progress=None):
+    """Verify a program that was just compiled.
+
+    Parameters
+    ----------
+    program : compiler.program.Program
+        The program.
+    progress : callable or None
+        Called with a text as each part begins.
+
+    Returns
+    -------
+    float
+        Seconds that it took.
+
+    Raises
+    ------
+    ProofError
+        If something is not proved.
+    """
+    begin = time.perf_counter()
+    faults = verify_program(program, progress).faults
+    if faults:
+        more = len(faults) - _SHOWN
+        raise ProofError("the compiler's program is not proved, and not written (--no-verify "
+                         "writes it): " + "; ".join(faults[:_SHOWN])
+                         + (f"; and {more} more" if more > 0 else ""))
+    return time.perf_counter() - begin

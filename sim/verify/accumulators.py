@@ -4,6 +4,7 @@ With the input that comes nearest to an overflow.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from compiler.fixed import Convolution
 from sim.functional.convolver import weight_stream
 
 from .ranges import sums, tensor_ranges
+from .weights import Kernels, multisets
 
 __all__ = ["LIMIT", "NearestSum", "image_faults", "nearest_input", "nearest_sums"]
 
@@ -87,11 +89,13 @@ def nearest_input(node, nearest):
     return np.where(weights > 0, high, np.where(weights < 0, low, 0)).astype(np.int16)
 
 
-def image_faults(target, prepared, memory, written):
-    """Yield what is wrong with the sums that the image's weights make.
+def image_faults(graph, target, prepared, memory, written):
+    """Yield what is wrong with the image's weights, and with the sums that they make.
 
     Parameters
     ----------
+    graph : compiler.fixed.FixedGraph
+        The network in integers.
     target : Target
         The machine.
     prepared : sim.functional.machine.Prepared
@@ -101,7 +105,10 @@ def image_faults(target, prepared, memory, written):
     written : list of tuple
         For each step the convolutions whose maps it makes, and the range of their samples.
     """
+    convolutions = {node.name: node for nodes, _ in written for node in nodes}
+    kernels_of = cache(lambda name: Kernels(convolutions[name], graph))
     for (step, active), (nodes, bounds) in zip(prepared.steps, written, strict=True):
+        maps = [kernels_of(node.name) for node in nodes]
         for tile in target.convolvers:
             registers = active[tile]["convolver"] if step.commit >> tile & 1 else None
             if not registers or not registers["enable"]:
@@ -111,28 +118,21 @@ def image_faults(target, prepared, memory, written):
                              channel["repeat"])
             bias, shift, weights = weight_stream(registers, target, stream)
             kernels = weights.transpose(0, 2, 3, 1, 4).reshape(bias.size, -1)
-            yield from _lane_faults(f"step {step.number}, tile {tile}", nodes, bounds,
-                                    bias.ravel(), shift.ravel(), *_split(kernels))
+            yield from _lane_faults(f"step {step.number}, tile {tile}", maps, bounds,
+                                    bias.ravel(), shift.ravel(), kernels)
 
 
-def _lane_faults(where, nodes, bounds, bias, shift, positive, negative):
-    partial = _partial(bias, positive, negative, *bounds)
+def _lane_faults(where, maps, bounds, bias, shift, kernels):
+    partial = _partial(bias, *_split(kernels), *bounds)
     if partial.max() >= LIMIT:
         yield f"{where}: a sum of {int(partial.max())} leaves the 36 bits of an accumulator"
-    if not nodes:
+    if not maps:
         yield f"{where}: a convolver works for a layer without a convolution"
-    known = {}
-    for node in nodes:
-        for *slot, more, less in zip(np.asarray(node.bias).tolist(),
-                                     np.asarray(node.shift).tolist(),
-                                     *(part.tolist() for part in _split(node.weights)),
-                                     strict=True):
-            known.setdefault(tuple(slot), []).append((more, less))
-    for place, (*slot, more, less) in enumerate(zip(
-            bias.tolist(), shift.tolist(), positive.tolist(), negative.tolist(), strict=True)):
-        # Lanes that make no map hold zeros. Weights that no sample meets may be left out.
-        if any((slot[0], more, less)) and not any(
-                more <= most and less >= least for most, least in known.get(tuple(slot), ())):
+    numbers = multisets(kernels)
+    for place, slot in enumerate(zip(bias.tolist(), shift.tolist(), numbers.tolist(), kernels,
+                                     strict=True)):
+        # Lanes that make no map hold zeros.
+        if (slot[0] or slot[2]) and not any(one.holds(*slot) for one in maps):
             yield (f"{where}: bias, shift and weights of slot {place} are those of no map of "
-                   f"{', '.join(node.layer for node in nodes)}")
+                   f"{', '.join(one.layer for one in maps)}")
             return

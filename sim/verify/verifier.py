@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.fixed import Constant, Convolution
+from compiler.fixed import Constant, Convolution, Lookup
 from hdl.target import get_target
 from sim.functional.errors import FunctionalError
 from sim.functional.machine import channels_reach, prepare
 
 from .accumulators import LIMIT, image_faults, nearest_sums
-from .circuits import circuit_faults
+from .circuits import circuit_faults, step_circuit
 from .memory import MemoryProof, memory_faults
 from .ranges import tensor_ranges
+from .tables import prove_tables, table_claims, table_faults
 
 __all__ = ["Verdict", "verify_program"]
 
@@ -27,6 +28,8 @@ class Verdict:
         What is wrong, one line each; a program without any is proved.
     sums : list of NearestSum
         For each convolution the sum that comes nearest to an accumulator's limit.
+    tables : list of TableProof
+        How far each table of a function is from it.
     steps : int
         Steps whose circuits were followed.
     tensors : int
@@ -35,6 +38,7 @@ class Verdict:
 
     faults: list[str]
     sums: list
+    tables: list
     steps: int
     tensors: int
 
@@ -63,6 +67,10 @@ def verify_program(program, progress=None):
     nearest = nearest_sums(program.graph)
     faults = [f"layer {one.layer}: partial sums reach {one.partial}, accumulators hold {LIMIT - 1}"
               for one in nearest if not one.safe]
+    say("Verifying tables")
+    tables = prove_tables(program.graph)
+    claims = program.manifest.get("certificates") or {}
+    faults += table_claims(claims.get("tables", ()), tables)
     steps = program.manifest["steps"]
     try:
         image = np.frombuffer(program.image, np.uint8)
@@ -73,7 +81,7 @@ def verify_program(program, progress=None):
             faults += _image_faults(program, target, prepared, nearest, say)
     except FunctionalError as error:
         faults.append(f"the machine would refuse the image: {error}")
-    return Verdict(faults, nearest, len(steps), sum(
+    return Verdict(faults, nearest, tables, len(steps), sum(
         entry["address"] is not None for entry in program.manifest["tensors"]))
 
 
@@ -81,12 +89,16 @@ def _image_faults(program, target, prepared, nearest, say):
     image = np.frombuffer(program.image, np.uint8)
     samples = image[:len(image) // 2 * 2].view("<i2")
     say("Verifying circuits")
+    nodes = _nodes_of_steps(program)
     for index, (step, active) in enumerate(prepared.steps):
-        layer = program.manifest["steps"][index]["layer"]
+        where = f"step {index} (layer {program.manifest['steps'][index]['layer']})"
         for fault in circuit_faults(target, active, step.commit):
-            yield f"step {index} (layer {layer}): {fault}"
+            yield f"{where}: {fault}"
+        yield from table_faults(where, active, step_circuit(target, active, step.commit),
+                                [node for node in nodes[index] if isinstance(node, Lookup)])
     say("Verifying sums")
-    yield from image_faults(target, prepared, samples, _convolutions(program))
+    yield from image_faults(program.graph, target, prepared, samples,
+                            _convolutions(program, nodes))
     say("Verifying memory")
     ends = [entry["address"] // 2 + int(np.prod(entry["maps"]))
             for entry in program.manifest["tensors"] if entry["address"] is not None]
@@ -102,21 +114,27 @@ def _image_faults(program, target, prepared, nearest, say):
         yield from _memory_claims(claims["memory"], proof)
 
 
-def _convolutions(program):
-    """Return for each step the convolutions that it may work for, and their samples' range."""
-    graph, found = program.graph, []
-    ranges, makers = tensor_ranges(graph), {node.output: node for node in graph.nodes}
+def _nodes_of_steps(program):
+    """Return for each step the nodes between the tensors in memory and those that it writes."""
+    makers, found = {node.output: node for node in program.graph.nodes}, []
     addresses = {entry["name"] for entry in program.manifest["tensors"]
                  if entry["address"] is not None}
     for step in program.manifest["steps"]:
-        nodes, pending = [], list(step["writes"])
+        nodes, pending = {}, list(step["writes"])
         while pending:
             node = makers.get(pending.pop())
-            if node is None:
-                continue
-            if isinstance(node, Convolution):
-                nodes.append(node)
-            pending += [name for name in node.inputs if name not in addresses]
+            if node is not None and node.name not in nodes:
+                nodes[node.name] = node
+                pending += [name for name in node.inputs if name not in addresses]
+        found.append(list(nodes.values()))
+    return found
+
+
+def _convolutions(program, nodes_of_steps):
+    """Return for each step the convolutions that it may work for, and their samples' range."""
+    ranges, found = tensor_ranges(program.graph), []
+    for step in nodes_of_steps:
+        nodes = [node for node in step if isinstance(node, Convolution)]
         bounds = [ranges[node.inputs[0]] for node in nodes] or [(-(1 << 15), (1 << 15) - 1)]
         lows, highs = zip(*bounds, strict=True)
         found.append((nodes, (min(lows), max(highs))))

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from compiler.compile import compile_model
 from hdl import target
 from host import cli
 from tests.compiler import models as compiler_models
 from tests.host import models
+from tests.sim.verify.mutations import flipped_sample, weight_channels
 
 
 class Folder:
@@ -76,6 +78,21 @@ def compiles(folder, proto, *options):
     models.save(folder.path / "small.onnx", proto)
     np.savez(folder.path / "calibration.npz", **models.calibration())
     return ("compile", "small.onnx", "--calibration", "calibration.npz", *options)
+
+
+def test_a_program_that_is_not_proved_is_not_written(folder, monkeypatch):
+    def wrong(*arguments, **options):
+        program = compile_model(*arguments, **options)
+        _, _, address, _ = next(weight_channels(program))
+        return flipped_sample(program, address, 4)
+
+    models.good(folder.path / "small.onnx")
+    monkeypatch.setattr("compiler.compile.compile_model", wrong)
+    folder.refuses("compile", "small.onnx", says=[
+        "not proved", "step 0, tile ", "no map of first", "--no-verify"])
+    result = folder.neuflow("compile", "small.onnx", "--no-verify", "--json")
+    assert result.exit_code == 0 and not json.loads(result.stdout)["verified"]
+    assert folder.neuflow("verify", "small.neuflow").exit_code == 1
 
 
 @pytest.mark.parametrize(("options", "says"), [

@@ -75,6 +75,7 @@ def test_compile_tells_programs(folder):
     assert told["program"] == "small.neuflow"
     assert told["predicted_cycles"] > sum(step["predicted_cycles"] for step in told["steps"])
     assert told["inputs"][0]["shape"] == [1, 1, 6, 6]
+    assert told["verified"] and told["verify_seconds"] > 0
 
 
 def test_run_gives_real_values_near_the_networks(program, folder):

@@ -1,8 +1,6 @@
 import dataclasses
 import importlib
 import json
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -12,16 +10,15 @@ from typer.testing import CliRunner
 from compiler.compile import compile_fixed, compile_model
 from compiler.fixed import Convolution
 from examples.lenet5 import data, evaluate
-from hdl.registers import node_units
 from hdl.target import get_target
 from host import cli
 from sim import reference
-from sim.functional import prepare
 from sim.verify import verify_program
 from sim.verify.accumulators import LIMIT, nearest_input, nearest_sums
 from sim.verify.ranges import tensor_ranges
 from tests.host import models
 from tests.random_layers import SHAPES, lenet5, random_layer
+from tests.sim.verify.mutations import changed_register
 
 TINY = get_target("tiny")
 
@@ -50,7 +47,9 @@ def test_random_programs_are_proved(shape):
         print(layer)
         for target in (TINY, get_target("virtex6-lx240t"))[:1 + (seed % 3 == 0)]:
             verdict = verify_program(compile_fixed(layer.graph, target))
-            assert verdict.proved, verdict.faults
+            # Random tables stand for no function.
+            assert all("layer_n" in fault and "table of random cannot be checked" in fault
+                       for fault in verdict.faults), verdict.faults
 
 
 def test_a_whole_network_is_proved(lenet):
@@ -135,33 +134,6 @@ def test_a_tensor_that_dies_too_early_is_found(monkeypatch):
     assert any("reads tensor" in fault and "where it needs" in fault for fault in faults), faults
 
 
-def _words(program, step):
-    """Yield (address of the packet, unit, offset, mask, words) of a step's packets."""
-    image, count = program.image, 0
-    first, _ = prepare(np.frombuffer(image, np.uint8), 0, TINY).steps[step]
-    while count < 4 * first.words:
-        head, mask = struct.unpack_from("<2I", image, first.packets + count)
-        length = head & 0x7FF
-        yield first.packets + count, head >> 21 & 15, head >> 11 & 0x3FF, mask, length
-        count += 4 * (length + 3)
-
-
-def _changed(program, step, node, unit, name, change, index=0):
-    """Return the program with another value of a register, its packet's CRC made right again."""
-    described = node_units(TINY, node)[unit]
-    wanted = described.offset(name, index)
-    image = bytearray(program.image)
-    for address, number, offset, mask, length in _words(program, step):
-        if number == described.number and mask >> node & 1 and offset <= wanted < offset + length:
-            place = address + 8 + 4 * (wanted - offset)
-            value = struct.unpack_from("<I", image, place)[0]
-            struct.pack_into("<I", image, place, change(value))
-            body = image[address:address + 8 + 4 * length]
-            struct.pack_into("<I", image, address + len(body), zlib.crc32(body))
-            return dataclasses.replace(program, image=bytes(image))
-    raise AssertionError(f"step {step} does not write {unit}.{name} of node {node}")
-
-
 PORT = TINY.tiles
 
 
@@ -174,7 +146,7 @@ PORT = TINY.tiles
     ((0, 0, "router", "source", lambda source: 0, 4), "waits for dma, which nothing feeds"),
 ])
 def test_a_changed_register_is_found(lenet, change, fault):
-    faults = verify_program(_changed(lenet, *change)).faults
+    faults = verify_program(changed_register(lenet, *change)).faults
     assert any(fault in one for one in faults), faults
 
 
