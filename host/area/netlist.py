@@ -12,17 +12,27 @@ __all__ = ["FAMILIES", "components", "contained", "synthesise"]
 
 _XILINX = "synth_xilinx -family xc6v -top {top} -flatten -noiopad"
 
+#: Mapping for depth, then for area, twice: the second time from the look-up tables of the first.
+_ABC = ("+&scorr;&sweep;&dc2;&dch,-f,-r;&ps;&if,-W,300;&mfs;"
+        "&st;&dch,-f;&if,-W,300;&mfs")
+
 #: Yosys' script for each family.
 FAMILIES = {
     # Yosys builds wide multiplexers from look-up tables alone, or (-widemux) from one for every
-    # two inputs; a slice's own multiplexers make it one for every four.
+    # two inputs; a slice's own multiplexers make it one for every four. Its own costs make two
+    # small tables cheaper than a large one, since a place may hold both; here each one counts.
     "xc6v": (f"{_XILINX} -run begin:fine; simplemap t:$mux; "
              "muxcover -nodecode -mux4=100 -mux8=170 -mux16=340; techmap -map mux_map.v; "
-             f"simplemap t:$mux; opt -full; {_XILINX} -run fine:"),
+             f"simplemap t:$mux; opt -full; {_XILINX} -run fine:map_luts; "
+             f"opt_expr -mux_undef -noclkinv; abc9 -lut tables.lut -W 300 -script {_ABC}; clean; "
+             "xilinx_srl -fixed -minlen 3; techmap -map +/xilinx/lut_map.v "
+             "-map +/xilinx/cells_map.v -D LUT_WIDTH=6; xilinx_dffopt; opt_lut_ins -tech xilinx; "
+             f"{_XILINX} -run finalize:"),
     "ecp5": "synth_ecp5 -top {top}",
 }
 
-_MUX_MAP = Path(__file__).with_name("mux_map.v")
+#: Files that the scripts name.
+_FILES = ("mux_map.v", "tables.lut")
 
 _MODULE = re.compile(r"^\s*module\s+(\S+?)\s*[(;]", re.MULTILINE)
 _PORT = re.compile(r"^\s*(?:input|output|inout)\b[^;]*;", re.MULTILINE)
@@ -92,8 +102,9 @@ def synthesise(top, found, family):
         If Yosys is missing or refuses the text.
     """
     files = contained(top, found)
+    files |= {name: Path(__file__).with_name(name).read_text() for name in _FILES}
     command = FAMILIES[family].format(top=top)
-    digest = yosys.key(command, _MUX_MAP.read_text(), *files.values())
+    digest = yosys.key(command, *files.values())
     return yosys.cached(f"{digest}.netlist.json.gz", lambda: _run(top, files, command))
 
 
@@ -108,7 +119,7 @@ def contained(top, found):
 def _run(top, files, command):
     script = (f"read_verilog top.v; read_verilog -lib stubs.v; {command}; "
               f"write_json -noscopeinfo netlist.json")
-    made = yosys.run(top, files | {_MUX_MAP.name: _MUX_MAP.read_text()}, script, ["netlist.json"])
+    made = yosys.run(top, files, script, ["netlist.json"])
     module = json.loads(made["netlist.json"])["modules"][top]
     left = {cell["type"] for cell in module["cells"].values() if cell["type"].startswith("$")}
     if left:
