@@ -45,6 +45,12 @@ class MemoryProof:
         self.number = {name: number for number, name in enumerate(self.names)}
         self.makers = {node.output: node for node in program.graph.nodes}
         self.spans = {}
+        # Equal constants stand in the image once: all are known as the first of them.
+        first = {}
+        for name in self.names:
+            if isinstance(self.makers.get(name), Constant):
+                place = self.place(name)
+                self.number[name] = first.setdefault((place.start, place.stop), self.number[name])
 
     def place(self, name):
         """Return the slice of memory that a tensor takes."""
@@ -117,9 +123,9 @@ def memory_faults(proof, prepared, image):
             yield f"{where}: says that it writes {described[index]['writes']}, which has no memory"
             continue
         sources = [source for name in writes for source in proof.sources(name)]
-        read = np.zeros(len(proof.owner), bool)
+        read, reads = np.zeros(len(proof.owner), bool), {}
         for port, addresses in _needed_reads(target, active, step.commit, image):
-            read[addresses] = True
+            read[addresses], reads[port] = True, addresses
             stranger = proof.strangers(sources, addresses, index)
             if stranger is not None:
                 yield (f"{where}: port {port} reads {proof.holder(stranger)} at {2 * stranger:#x}, "
@@ -131,7 +137,9 @@ def memory_faults(proof, prepared, image):
             if read[addresses].any() and not views:
                 place = int(addresses[read[addresses]][0])
                 yield f"{where}: port {port} writes {2 * place:#x}, which the step reads, too"
-        yield from _write_faults(proof, writes, channels, index, where)
+        same = views and all(np.array_equal(addresses, reads.get(port))
+                             for port, addresses in channels)
+        yield from _write_faults(proof, writes, channels, index, where, same)
     for name in program.graph.outputs:
         stranger = proof.strangers([name], np.arange(proof.place(name).start,
                                                      proof.place(name).stop), len(described))
@@ -140,13 +148,15 @@ def memory_faults(proof, prepared, image):
                    f"{2 * stranger:#x}")
 
 
-def _write_faults(proof, writes, channels, index, where):
+def _write_faults(proof, writes, channels, index, where, same):
+    """Yield writes outside of tensors; with ``same`` every sample is written where it was read."""
     for port, addresses in channels:
         rest = np.ones(addresses.size, bool)
         for name in writes:
             place = proof.place(name)
             inside = (addresses >= place.start) & (addresses < place.stop)
-            proof.own(name, addresses[inside], index)
+            if not same:
+                proof.own(name, addresses[inside], index)
             rest &= ~inside
         if rest.any():
             yield (f"{where}: port {port} writes {2 * int(addresses[rest][0]):#x}, outside of "

@@ -82,7 +82,7 @@ def _elementwise(node, graph, first, second=None):
                             node.shift_a, node.shift_b, node.shift)
     if second is None:
         return _evaluate(apart, None, np.array([*_ends(first)]).reshape(-1, 1, 1))
-    if node.inputs[0] == node.inputs[1] and node.counts is None:
+    if node.inputs[0] == node.inputs[1] and len({*node.reads}) <= 1:
         every = np.arange(first[0], first[1] + 1).reshape(-1, 1, 1)
         return _evaluate(apart, None, every, every)
     a, b = np.meshgrid(_ends(first), _ends(second))
