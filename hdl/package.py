@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In
 
 from .document import interface_page
 from .top import top_members
-from .verilog import TOP, generate
+from .verilog import TOP, generate, models
 
 __all__ = ["WRAPPER", "package", "wrapper_ports", "wrapper_verilog"]
 
@@ -59,17 +59,19 @@ def wrapper_verilog(ports):
         f"    {TOP} machine (", ",\n".join(pins), "    );", "endmodule", ""])
 
 
-def _core(target, files):
+def _core(target, files, models):
     """Return the text of the FuseSoC core."""
     core = {
         "name": f"neuflow:neuflow:{target.name}:{metadata.version('neuflow')}",
         "description": f"NeuFlow, a dataflow processor for convolutional networks ({target.name})",
-        "filesets": {"rtl": {"files": sorted(files), "file_type": "verilogSource-2005"}},
+        "filesets": {name: {"files": sorted(found), "file_type": "verilogSource-2005"}
+                     for name, found in (("rtl", files), ("models", models)) if found},
         "targets": {
             "default": {"filesets": ["rtl"], "toplevel": WRAPPER},
             "lint": {
                 "description": "Read the sources with Verilator",
-                "filesets": ["rtl"], "toplevel": WRAPPER, "flow": "lint",
+                "filesets": ["rtl", *(["models"] if models else [])],
+                "toplevel": WRAPPER, "flow": "lint",
                 "flow_options": {"tool": "verilator",
                                  "verilator_options": ["-Wno-lint", "-Wno-style"]}},
         },
@@ -92,16 +94,16 @@ def package(target, progress=None, link=None):
     Returns
     -------
     dict of str to str
-        Text by file name: the files of `hdl.verilog.generate`, the wrapper, ``neuflow.f`` (a file
-        list as Verilator and Icarus Verilog read it), ``neuflow.core`` (FuseSoC) and
-        ``INTERFACE.md``.
+        Text by file name: the files of `hdl.verilog.generate`, the wrapper, models of cells,
+        ``neuflow.f`` (a file list as Verilator and Icarus Verilog read it), ``neuflow.core``
+        (FuseSoC, which gives the models to linters only) and ``INTERFACE.md``.
     """
     files = generate(target, progress, link)
     ports = wrapper_ports(target, link)
     files[f"{WRAPPER}.v"] = wrapper_verilog(ports)
-    sources = sorted(files)
-    return files | {
-        f"{TOP}.f": "".join(f"{name}\n" for name in sources),
-        f"{TOP}.core": _core(target, sources),
+    sources, cells = sorted(files), models(target)
+    return files | cells | {
+        f"{TOP}.f": "".join(f"{name}\n" for name in sorted(files | cells)),
+        f"{TOP}.core": _core(target, sources, sorted(cells)),
         "INTERFACE.md": interface_page(target, WRAPPER, [port[:3] for port in ports], link),
     }

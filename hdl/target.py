@@ -11,10 +11,13 @@ import json
 import math
 from dataclasses import dataclass
 
-__all__ = ["DESIGN_VERSION", "TARGETS", "Memory", "Target", "get_target"]
+__all__ = ["DESIGN_VERSION", "TARGETS", "XILINX", "Memory", "Target", "get_target"]
 
 #: Counts changes of behaviour that a program can see; part of every fingerprint.
 DESIGN_VERSION = 5
+
+#: What ``primitives`` of targets for Xilinx devices is; also a platform of Amaranth's.
+XILINX = "xilinx"
 
 #: A configuration packet addresses nodes with one mask word of this many bits.
 MAX_NODES = 32
@@ -90,6 +93,9 @@ class Target:
         Segments of a mapper's table.
     table_depth : int
         Base addresses in a DMA read channel's table.
+    primitives : str
+        Device family whose cells the chip's Verilog instantiates: "xilinx", or "" for none. They
+        do what the logic in their place does: the fingerprint leaves them out.
     data_width : int
         Bits of the AXI4 data bus.
     clock_hz : int
@@ -122,6 +128,7 @@ class Target:
     fifo_block_depth: int = 1024
     segments: int = 256
     table_depth: int = 1024
+    primitives: str = ""
 
     sample_width = 16
     accumulator_width = 36
@@ -170,6 +177,8 @@ class Target:
         _require(self.data_width in (32, 64, 128, 256, 512),
                  f"{where}data_width must be 32, 64, 128, 256 or 512, not {self.data_width}")
         _require(self.clock_hz > 0, f"{where}clock_hz must be positive, not {self.clock_hz}")
+        _require(self.primitives in ("", XILINX),
+                 f"{where}primitives must be {XILINX!r} or empty, not {self.primitives!r}")
 
     @property
     def tiles(self):
@@ -234,9 +243,11 @@ class Target:
     def fingerprint(self):
         """64-bit number that names this configuration, as an integer.
 
-        The first eight bytes (big-endian) of the SHA-256 of the design's version and every field.
+        The first eight bytes (big-endian) of the SHA-256 of the design's version and every field
+        but ``primitives``.
         """
         fields = dataclasses.asdict(self) | {"design": DESIGN_VERSION}
+        del fields["primitives"]
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
@@ -267,7 +278,7 @@ _VIRTEX6 = Target(
     name="virtex6-lx240t", rows=5, columns=4, convolvers=(0, 2, 4, 6, 8, 10),
     dma_tiles=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
     macs=100, kernel_rows=10, banks=11, bank_depth=2048, fifos=2,
-    data_width=256, clock_hz=200_000_000,
+    data_width=256, clock_hz=200_000_000, primitives=XILINX,
     memory=Memory(size=1 << 29, peak=6_400_000_000),
 )
 

@@ -7,21 +7,27 @@ from amaranth.back import verilog
 
 from .control.cpu import cpu_verilog
 from .hierarchy import Modules
+from .target import XILINX
 from .top import Top
 
-__all__ = ["TOP", "generate", "modules"]
+__all__ = ["TOP", "generate", "models", "modules"]
 
 #: Name of the top module and, with ``.v``, of its file.
 TOP = "neuflow"
 
 
-def _convert(component, name):
+#: Models of cells, a file each.
+_MODELS = Path(__file__).with_name("models")
+
+
+def _convert(component, name, platform):
     # The pinned Yosys, so that equal sources give equal text on every machine.
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
-    return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    return verilog.convert(component, name=name, platform=platform, emit_src=False,
+                           strip_internal_attrs=True)
 
 
-def modules(name, component, library, progress=None):
+def modules(name, component, library, progress=None, platform=None):
     """Return the Verilog of a component and of all modules it is made from.
 
     Parameters
@@ -34,6 +40,8 @@ def modules(name, component, library, progress=None):
         The component's library.
     progress : callable, optional
         Called with the name of each module when it is done.
+    platform : str, optional
+        Device family whose cells the modules may use, see ``Target.primitives``.
 
     Returns
     -------
@@ -43,7 +51,7 @@ def modules(name, component, library, progress=None):
     files, waiting = {}, {name: component}
     while waiting:
         module, made = waiting.popitem()
-        files[f"{module}.v"] = _convert(made, module)
+        files[f"{module}.v"] = _convert(made, module, platform)
         if progress:
             progress(module)
         waiting = {other: found for other, found in library.components.items()
@@ -55,7 +63,7 @@ def generate(target, progress=None, link=None):
     """Return the Verilog-2001 of a target, as a dict of file name to text.
 
     Every distinct component is one module in a file of its own; the control processor's file is
-    the one its package brings.
+    the one its package brings. Cells of ``target.primitives`` are not defined; see `models`.
 
     Parameters
     ----------
@@ -67,7 +75,17 @@ def generate(target, progress=None, link=None):
         Gives the machine a serial link.
     """
     library = Modules()
-    files = modules(TOP, Top(target, library=library, link=link), library, progress)
+    files = modules(TOP, Top(target, library=library, link=link), library, progress,
+                    target.primitives or None)
     for path in map(Path, cpu_verilog()):
         files[path.name] = path.read_text(encoding="utf-8")
     return files
+
+
+def models(target):
+    """Return models of the cells that a target's Verilog uses, as a dict of file name to text.
+
+    For simulators and linters; synthesis tools bring the cells of their devices.
+    """
+    paths = sorted(_MODELS.glob("*.v")) if target.primitives == XILINX else []
+    return {path.name: path.read_text(encoding="utf-8") for path in paths}

@@ -50,7 +50,7 @@ class Accumulators(wiring.Component):
     bias : In(signed(36)), array of ``banks``
         3 chain cycles after ``head_store``.
     feed : Out(signed(36)), array of ``banks``
-        For the head of each lane; 4 chain cycles after ``head_store``.
+        For the head of each lane; 3 chain cycles after ``head_store``, not registered.
     sums : In(signed(36)), array of ``banks``
         From the end of each lane.
     sums_tag : In(TailTag)
@@ -240,11 +240,7 @@ class Accumulators(wiring.Component):
                 if lane < lanes else 0)
             m.d.comb += base.lanes.eq(self.lanes)
             choice = Signal(range(max(reach - lane, 2)), name=f"choice{lane}", reset_less=True)
-            feed = Signal.like(self.bias[0], name=f"feed{lane}", reset_less=True)
-            m.d.comb += self.feed[lane].eq(feed)
+            m.d.comb += self.feed[lane].eq(
+                Mux(self.head_first, self.bias[lane], select(choice, words[lane:reach])))
             with m.If(self.enable):
-                m.d.sync += [
-                    choice.eq(base.o + late),
-                    feed.eq(Mux(self.head_first, self.bias[lane],
-                                select(choice, words[lane:reach]))),
-                ]
+                m.d.sync += choice.eq(base.o + late)

@@ -1,6 +1,6 @@
 """The chain of MACs, cut into lanes."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,27 @@ from .lane_constant import LaneConstant
 from .line_buffer import TAP_WIDTH
 from .mac import Mac
 
-__all__ = ["Chain", "HeadTag", "TailTag"]
+__all__ = ["COLUMN", "Chain", "HeadTag", "TailTag"]
+
+#: Most cells that can stand in one column: those of an XC6VLX240T are 96 cells high.
+COLUMN = 96
+
+
+def _heads(target, index):
+    """Return the lane that begins at MAC ``index``, by count of lanes."""
+    return {lanes: index // target.lane_length(lanes) for lanes in range(1, target.banks + 1)
+            if index % target.lane_length(lanes) == 0
+            and index // target.lane_length(lanes) < lanes}
+
+
+def _column_firsts(target):
+    """Return the MACs at which the cells go on in a new column; none of them can be a head."""
+    firsts, first = set(), 0
+    while first + COLUMN < target.macs:
+        first = next(index for index in range(first + COLUMN, first, -1)
+                     if not _heads(target, index))
+        firsts.add(first)
+    return firsts
 
 
 class HeadTag(data.StructLayout):
@@ -42,7 +62,8 @@ class Chain(wiring.Component):
 
     A MAC works on the output that its neighbour worked on a chain cycle before. At the head of a
     lane the sum comes from ``feed`` instead, and the tags from ``head``. Only MACs that are the
-    head (the end) of a lane for some count of lanes have multiplexers for it. The first half of
+    head (the end) of a lane for some count of lanes have multiplexers for it. Sums go from cell
+    to cell over the wires of a column, which is at most `COLUMN` cells long. The first half of
     the MACs read the taps of stream A, the others those of stream B, where a kernel row may begin;
     within a row samples pass from MAC to MAC.
 
@@ -65,13 +86,13 @@ class Chain(wiring.Component):
     tail : In(TailTag)
         1 chain cycle after the taps.
     feed : In(36), array of ``banks``
-        What the head of each lane adds to; 4 chain cycles after the taps.
+        What the head of each lane adds to; 2 chain cycles after the taps.
     load : In(macs)
         Bit i: write ``weight`` to context ``slot`` of MAC i, in this clock cycle.
     slot : In(unsigned)
     weight : In(signed(16))
     sums : Out(36), array of ``banks``
-        Sum of each lane; lane length + 5 chain cycles after the taps.
+        Sum of each lane; lane length + 4 chain cycles after the taps.
     sums_tag : Out(TailTag)
         The tag that belongs to ``sums``.
 
@@ -99,15 +120,15 @@ class Chain(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         target = self.target
-        head_context = Signal(range(target.contexts), reset_less=True)
-        with m.If(self.enable):
-            m.d.sync += head_context.eq(self.head.context)
-        head = Cat(self.head.row_start, self.head.frame_start, head_context)
+        head = Value.cast(self.head)
+        firsts = _column_firsts(target)
 
         macs, above = [], None
         for index in range(target.macs):
             buses = target.row_buses(index)
-            mac = m.submodules[f"mac{index}"] = Mac(target, len(buses))
+            heads = _heads(target, index)
+            mac = m.submodules[f"mac{index}"] = Mac(
+                target, len(buses), head=bool(heads), linked=index not in firsts)
             macs.append(mac)
             m.d.comb += [
                 mac.enable.eq(self.enable),
@@ -120,14 +141,12 @@ class Chain(wiring.Component):
             m.d.comb += [port.eq(self.taps[first + bus])
                          for port, bus in zip(mac.taps, buses, strict=True)]
             if index:
-                m.d.comb += mac.before.eq(macs[-2].passed)
+                m.d.comb += [mac.before.eq(macs[-2].passed), mac.link_in.eq(macs[-2].link_out)]
 
-            tags, carry = head, self.feed[0]
-            if index:
-                tags, carry = above, macs[-2].sum
-                tags, carry = self._head(m, index, head, tags, carry)
-            m.d.comb += [Cat(mac.row_start, mac.frame_start, mac.context).eq(tags),
-                         mac.carry.eq(carry)]
+            tags = above
+            if heads:
+                tags = self._head(m, index, heads, mac, head, above)
+            m.d.comb += Cat(mac.row_start, mac.frame_start, mac.context).eq(tags)
             above = Signal(len(head), name=f"tags{index}", reset_less=True)
             with m.If(self.enable):
                 m.d.sync += above.eq(tags)
@@ -135,20 +154,21 @@ class Chain(wiring.Component):
         self._tails(m, macs)
         return m
 
-    def _head(self, m, index, head, tags, carry):
-        """Return the tags and the carry of a MAC that may be the head of a lane."""
-        target = self.target
-        heads = {lanes: index // target.lane_length(lanes) for lanes in range(2, target.banks + 1)
-                 if index % target.lane_length(lanes) == 0
-                 and index // target.lane_length(lanes) < lanes}
-        if not heads:
-            return tags, carry
-        choice = sorted(set(heads.values()))
+    def _head(self, m, index, heads, mac, head, above):
+        """Connect the carry of a MAC that may be the head of a lane; return its tags."""
+        feeds = sorted(set(heads.values()))
+        if index == 0:
+            m.d.comb += [mac.head.eq(1), mac.carry.eq(self.feed[0])]
+            return head
         chosen = m.submodules[f"head{index}"] = LaneConstant(
-            target, lambda lanes: choice.index(heads[lanes]) + 1 if lanes in heads else 0)
-        m.d.comb += chosen.lanes.eq(self.lanes)
-        feeds = [self.feed[lane] for lane in choice]
-        return Mux(chosen.o.any(), head, tags), select(chosen.o, [carry, *feeds]).as_signed()
+            self.target,
+            lambda lanes: 2 * feeds.index(heads[lanes]) + 1 if lanes in heads else 0)
+        m.d.comb += [
+            chosen.lanes.eq(self.lanes), mac.head.eq(chosen.o[0]),
+            mac.carry.eq(self.feed[feeds[0]] if len(feeds) == 1 else
+                         select(chosen.o[1:], [self.feed[lane] for lane in feeds]).as_signed()),
+        ]
+        return Mux(chosen.o[0], head, above)
 
     def _tails(self, m, macs):
         """Pick the ends of the lanes, and delay the tags by the length of a lane."""
@@ -172,9 +192,9 @@ class Chain(wiring.Component):
                 m.d.sync += tag.eq(tags[-1])
             tags.append(tag)
         ends = [tags[target.lane_length(lanes) - 1] for lanes in range(1, target.banks + 1)]
-        # One register for the choice here, four for operand, operand sum, product and sum.
+        # One register for the choice here, three for operand, product and sum.
         late = select(picked.o, [end.as_value() for end in ends])
-        for index in range(5):
+        for index in range(4):
             tag = Signal(TailTag(), name=f"late_tag{index}")
             with m.If(self.enable):
                 m.d.sync += tag.eq(late)

@@ -33,7 +33,7 @@ class Convolver(wiring.Component):
     that can make it wait is behind those.
 
     The latency from the sample that completes an output to its sum in the accumulators is the
-    lane's length and 8 chain cycles; from there to the drain stream 14 clock cycles.
+    lane's length and 7 chain cycles; from there to the drain stream 14 clock cycles.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Convolver(wiring.Component):
 
         # The heads' word, by chain cycles since it left the queue.
         word = [words.o]
-        for age in range(1, 5):
+        for age in range(1, 4):
             late = Signal(HeadWord(target), name=f"word{age}")
             with m.If(self.start):
                 m.d.sync += late.eq(0)
@@ -155,14 +155,14 @@ class Convolver(wiring.Component):
             chain.tail.frame_last.eq(word[2].frame_last),
             chain.tail.entry_last.eq(word[2].entry_last),
             chain.tail.pass_last.eq(word[2].pass_last),
-            accumulators.head_store.eq(word[1].store),
-            accumulators.head_last.eq(word[1].entry_last),
-            accumulators.head_half.eq(word[3].half),
-            accumulators.head_first.eq(word[4].first_entry),
-            parameters.head_group.eq(word[3].group),
-            parameters.head_half.eq(word[3].half),
+            accumulators.head_store.eq(word[0].store),
+            accumulators.head_last.eq(word[0].entry_last),
+            accumulators.head_half.eq(word[2].half),
+            accumulators.head_first.eq(word[3].first_entry),
+            parameters.head_group.eq(word[2].group),
+            parameters.head_half.eq(word[2].half),
             loader.context_free.eq(accumulators.frame_done),
-            loader.biases_free.eq(enable & word[3].entry_last & word[3].first_entry),
+            loader.biases_free.eq(enable & word[2].entry_last & word[2].first_entry),
             sequencer.loaded.eq(loader.loaded),
             accumulators.sums_tag.eq(chain.sums_tag),
             chain.load.eq(loader.load), chain.slot.eq(loader.slot),

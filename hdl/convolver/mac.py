@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..registers import RELATIONS
 from ..select import select
 from .line_buffer import TAP_WIDTH
+from .multiply_add import LINK_WIDTH, MultiplyAdd
 
 __all__ = ["Mac"]
 
@@ -18,9 +19,8 @@ class Mac(wiring.Component):
 
     Takes a row bus or what the neighbour had two chain cycles before, decides by the marks on it
     whether the sample lies in the frame, and multiplies it with the weight of the current context.
-    All registers advance with ``enable``; from tap to sum there are 5: bus, operand twice, product,
-    sum. The last three and the addition fit one DSP48E1; the first operand is cleared where the
-    sample is masked.
+    All registers advance with ``enable``; from tap to sum there are 4: bus, operand, product and
+    sum. The last three are in a `MultiplyAdd`, whose product is cleared where the sample is masked.
 
     Parameters
     ----------
@@ -28,6 +28,8 @@ class Mac(wiring.Component):
         Gives ``contexts`` and the width of sums.
     buses : int
         Row buses that the MAC can read, 0 to 15.
+    head, linked : bool
+        See `MultiplyAdd`.
 
     Members
     -------
@@ -46,22 +48,28 @@ class Mac(wiring.Component):
     row_start, frame_start : In(1)
         The output this MAC works on is the first of a row (frame); 1 chain cycle after its tap.
     context : In(unsigned)
-        Context of the frame; 2 chain cycles after the tap.
+        Context of the frame; 1 chain cycle after the tap.
+    head : In(1)
+        Add to ``carry``, not to the neighbour's sum. Constant.
     carry : In(signed(accumulator_width))
-        Sum to add to; 4 chain cycles after the tap.
+        2 chain cycles after the tap.
+    link_in : In(48), link_out : Out(48)
+        The sum, from and to the neighbour.
     sum : Out(signed(accumulator_width))
-        5 chain cycles after the tap. Sums wrap: what is exact modulo 2**36 at the end of a lane
+        4 chain cycles after the tap. Sums wrap: what is exact modulo 2**36 at the end of a lane
         is exact when the end fits.
     load : In(1)
         Write ``weight`` to context ``slot``, in this clock cycle.
     slot : In(unsigned)
     weight : In(signed(16))
 
-    Source: docs/architecture.md, "Convolver", "Chain" and "Masks"; Xilinx UG369 (DSP48E1).
+    Source: docs/architecture.md, "Convolver", "Chain" and "Masks".
     """
 
-    def __init__(self, target, buses):
+    def __init__(self, target, buses, *, head=False, linked=True):
         self.target = target
+        self.may_be_head = head
+        self.linked = linked
         contexts = range(target.contexts)
         super().__init__({
             "enable": In(1),
@@ -74,7 +82,10 @@ class Mac(wiring.Component):
             "row_start": In(1),
             "frame_start": In(1),
             "context": In(contexts),
+            "head": In(1),
             "carry": In(signed(target.accumulator_width)),
+            "link_in": In(LINK_WIDTH),
+            "link_out": Out(LINK_WIDTH),
             "sum": Out(signed(target.accumulator_width)),
             "load": In(1),
             "slot": In(contexts),
@@ -89,47 +100,30 @@ class Mac(wiring.Component):
         with m.If(self.enable):
             m.d.sync += [tap.eq(select(self.bus, [self.before, *self.taps])), self.passed.eq(tap)]
 
-        inside = []
-        for name, bit, relation, own in (("column", 16, self.column, self.row_start),
-                                         ("row", 17, self.row, self.frame_start)):
-            mark = Signal(name=f"{name}_mark")
-            flag = Signal(name=f"{name}_flag", reset_less=True)
-            now = Signal(name=f"{name}_now")
-            m.d.comb += [
-                mark.eq(tap[bit]),
-                now.eq(Mux(relation == _LESS, mark | (flag & ~own), own | (flag & ~mark))),
-            ]
-            with m.If(self.enable):
-                m.d.sync += flag.eq(now)
-            inside.append(now | (relation == _EQUAL))
-        masked = Signal()
-        m.d.comb += masked.eq(self.enable & ~(inside[0] & inside[1]))
-
-        operand = Signal(signed(16), reset_less=True)
-        with m.If(self.enable):
-            m.d.sync += operand.eq(tap[:16].as_signed())
-        with m.If(masked):
-            m.d.sync += operand.eq(0)
-
-        m.submodules.weights = weights = memory.Memory(
+        cell = m.submodules.cell = MultiplyAdd(
+            self.target.accumulator_width, head=self.may_be_head, linked=self.linked)
+        weights = m.submodules.weights = memory.Memory(
             shape=signed(16), depth=self.target.contexts, init=[])
         write, read = weights.write_port(), weights.read_port(domain="comb")
         m.d.comb += [
             write.en.eq(self.load), write.addr.eq(self.slot), write.data.eq(self.weight),
             read.addr.eq(self.context),
+            cell.enable.eq(self.enable), cell.clear.eq(self.enable & ~self._inside(m, tap)),
+            cell.sample.eq(tap[:16].as_signed()), cell.weight.eq(read.data),
+            cell.head.eq(self.head), cell.carry.eq(self.carry), cell.link_in.eq(self.link_in),
+            self.link_out.eq(cell.link_out), self.sum.eq(cell.sum),
         ]
-
-        sample = Signal(signed(16), reset_less=True)
-        weight = Signal(signed(16), reset_less=True)
-        product = Signal(signed(32), reset_less=True)
-        total = Signal.like(self.sum, reset_less=True)
-        m.d.comb += self.sum.eq(total)
-        with m.If(self.enable):
-            m.d.sync += [
-                sample.eq(operand),
-                weight.eq(read.data),
-                product.eq(sample * weight),
-                total.eq(self.carry + product),
-            ]
-
         return m
+
+    def _inside(self, m, tap):
+        """Return whether the sample lies in the frame, a chain cycle after ``tap``."""
+        inside = []
+        for name, mark, relation, own in (
+                ("column", tap[16], self.column, self.row_start),
+                ("row", tap[17], self.row, self.frame_start)):
+            flag = Signal(name=f"{name}_flag", reset_less=True)
+            with m.If(self.enable):
+                m.d.sync += flag.eq((relation == _EQUAL) | Mux(
+                    relation == _LESS, mark | (flag & ~own), own | (flag & ~mark)))
+            inside.append(flag)
+        return inside[0] & inside[1]

@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hdl.target import XILINX
 from sim.rtl.design import target_verilog
 
 from .. import render
@@ -136,7 +137,8 @@ def measure(target, progress=None):
     """
     say = progress or (lambda *_: None)
     family, device = DEVICES.get(target.name, ("xc6v", None))
-    found = components(target_verilog(target, progress))
+    primitives = XILINX if family == "xc6v" else ""
+    found = components(target_verilog(replace(target, primitives=primitives), progress))
     budgets = json.loads(_BUDGETS.read_text()).get(target.name, {})
     netlists, contained = {}, {}
     for name in found:

@@ -4,6 +4,8 @@ import re
 import tempfile
 from pathlib import Path
 
+from hdl.verilog import models
+
 from .design import target_verilog
 from .toolchain import run_verilator
 
@@ -17,7 +19,7 @@ _MESSAGE = re.compile(r"%(?:Warning|Error)(?:-\w+)?: (?!Exiting )")
 
 def lint(target):
     """Return the warnings that are left about a target's Verilog, one text each."""
-    return lint_verilog(target_verilog(target))
+    return lint_verilog(target_verilog(target) | models(target))
 
 
 def lint_verilog(verilog, top="neuflow"):

@@ -62,6 +62,18 @@ def test_lists_name_every_source(files):
     assert re.fullmatch(r"neuflow:neuflow:tiny:[\d.]+", core["name"])
 
 
+def test_models_of_cells_are_for_linters(monkeypatch):
+    monkeypatch.setattr(hdl.package, "generate", lambda *_: {"neuflow.v": ""})
+    files = package(get_target("virtex6-lx240t"))
+    assert files["neuflow.f"].split() == ["DSP48E1.v", "neuflow.v", f"{WRAPPER}.v"]
+    assert "module DSP48E1 " in files["DSP48E1.v"]
+    core = yaml.safe_load(files["neuflow.core"].removeprefix("CAPI=2:\n"))
+    assert core["filesets"]["rtl"]["files"] == ["neuflow.v", f"{WRAPPER}.v"]
+    assert core["filesets"]["models"]["files"] == ["DSP48E1.v"]
+    assert {name: made["filesets"] for name, made in core["targets"].items()} == {
+        "default": ["rtl"], "lint": ["rtl", "models"]}
+
+
 def test_interface_tells_ports_registers_and_parameters(files):
     page = files["INTERFACE.md"]
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")]

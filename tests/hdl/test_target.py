@@ -28,7 +28,7 @@ def test_any_field_changes_the_fingerprint():
     prints |= {dataclasses.replace(TINY, contexts=16).fingerprint,
                dataclasses.replace(TINY, memory=Memory(size=1 << 21, peak=1)).fingerprint}
     assert len(prints) == len(TARGETS) + 2
-    assert dataclasses.replace(TINY).fingerprint == TINY.fingerprint < 1 << 64
+    assert dataclasses.replace(TINY, primitives="xilinx").fingerprint == TINY.fingerprint < 1 << 64
 
 
 def test_neighbours():
@@ -57,6 +57,7 @@ def test_lanes_fill_the_chain(lanes, length, banks):
     ({"fifos": 5}, r"fifos must be in 1\.\.4, not 5$"),
     ({"fifo_blocks": 1}, r"fifo_blocks must be in 2\.\.8, not 1$"),
     ({"data_width": 48}, r"data_width must be 32, 64, .* not 48$"),
+    ({"primitives": "lattice"}, r"primitives must be 'xilinx' or empty, not 'lattice'$"),
     ({"clock_hz": 0}, r"clock_hz must be positive, not 0$"),
 ])
 def test_rejects(changes, message):

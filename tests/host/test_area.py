@@ -4,7 +4,11 @@ import json
 
 import pytest
 
-from hdl.target import get_target
+from hdl.convolver.chain import COLUMN
+from hdl.convolver.convolver import Convolver
+from hdl.hierarchy import Modules
+from hdl.target import XILINX, get_target
+from hdl.verilog import modules
 from host.area import cells, levels, netlist, report
 from tests.host.test_cli import neuflow
 
@@ -70,6 +74,38 @@ def test_a_loop_of_logic_is_refused():
         ["LUT1", {}, {"I0": "input", "O": "output"}, {"I0": [3], "O": [2]}]]}
     with pytest.raises(ValueError, match="^a loop of logic without a register$"):
         levels.levels(loop, {})
+
+
+@pytest.mark.parametrize("name", [
+    "tiny", pytest.param("virtex6-lx240t", marks=pytest.mark.slow)])
+def test_each_mac_is_one_cell_and_sums_go_from_cell_to_cell(name):
+    target = get_target(name)
+    files = modules("neuflow_convolver", Convolver(target), Modules(), platform=XILINX)
+    mapped = netlist.synthesise("neuflow_convolver", netlist.components(files), "xc6v")
+    macs = [cell for cell in mapped["cells"] if cell[0] == "DSP48E1"]
+    assert len(macs) == target.macs
+    followers = {}  # by the link that drives them
+    firsts = []
+    for _, parameters, _, pins in macs:
+        registers = {key: int(value, 2) for key, value in parameters.items()}
+        # Yosys may add the register before the cell as a second one.
+        assert registers["AREG"] in (1, 2) and registers["OPMODEREG"] == 1
+        assert all(registers[key] == 1 for key in ("BREG", "MREG", "PREG"))
+        link = tuple(pins["PCIN"])
+        if set(link) == {"0"}:
+            firsts.append(pins)
+        else:
+            assert link not in followers
+            followers[link] = pins
+    # Columns of linked cells; between them the sum takes the port of the carry.
+    lengths = []
+    for last in firsts:
+        length = 1
+        while (following := followers.get(tuple(last["PCOUT"]))) is not None:
+            last, length = following, length + 1
+        lengths.append(length)
+    assert sum(lengths) == target.macs and max(lengths) <= COLUMN
+    assert len(firsts) == -(-target.macs // COLUMN)
 
 
 @pytest.mark.slow

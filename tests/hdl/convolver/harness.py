@@ -10,6 +10,7 @@ from amaranth.back import verilog
 
 from hdl.convolver.convolver import Convolver
 from hdl.registers import tile_units
+from hdl.verilog import models
 from sim.rtl.toolchain import Recipe, build
 
 from .golden import packed_registers
@@ -35,9 +36,9 @@ class Counts(Structure):
 def library(target):
     """Return the compiled model of a target's convolver."""
     text = verilog.convert(Convolver(target), name="convolver", emit_src=False,
-                           strip_internal_attrs=True)
+                           strip_internal_attrs=True, platform=target.primitives or None)
     harness = Path(__file__).with_name("harness.cpp").read_text()
-    path = build(Recipe(top="convolver", verilog={"convolver.v": text},
+    path = build(Recipe(top="convolver", verilog={"convolver.v": text} | models(target),
                         cpp={"harness.cpp": harness}, product="convolver.so", shared=True))
     loaded = ctypes.CDLL(str(path))
     loaded.bench_new.restype = c_void_p

@@ -32,9 +32,10 @@ def model(words, bus, column, row, weights):
 @pytest.mark.parametrize("name", ["tiny", "virtex6-lx240t"])
 @pytest.mark.parametrize("column", RELATIONS)
 @pytest.mark.parametrize("row", RELATIONS)
-def test_masks_multiplies_and_adds(name, column, row):
+@pytest.mark.parametrize("place", ["head", "inside", "column"])
+def test_masks_multiplies_and_adds(name, column, row, place):
     target = get_target(name)
-    rng = Random(f"{name}{column}{row}")
+    rng = Random(f"{name}{column}{row}{place}")
     bus = rng.randrange(1 + BUSES)
     weights = [rng.choice([-32768, 32767, rng.randrange(-32768, 32768)])
                for _ in range(target.contexts)]
@@ -45,10 +46,11 @@ def test_masks_multiplies_and_adds(name, column, row):
               rng.randrange(target.contexts), rng.randrange(-2**35, 2**35))
              for cycle in range(300)]
     expected = model(words, bus, column, row, weights)
-    dut = Mac(target, BUSES)
+    dut = Mac(target, BUSES, head=place == "head", linked=place != "column")
 
     async def bench(ctx):
         ctx.set(dut.bus, bus)
+        ctx.set(dut.head, place == "head")
         ctx.set(dut.column, RELATIONS.index(column))
         ctx.set(dut.row, RELATIONS.index(row))
         for slot, weight in enumerate(weights):
@@ -57,8 +59,9 @@ def test_masks_multiplies_and_adds(name, column, row):
             ctx.set(dut.weight, weight)
             await ctx.tick()
         ctx.set(dut.load, 0)
-        for cycle in range(len(words) + 4):
-            # What the docstring promises: starts 1, context 2, carry 4, sum 5 cycles later.
+        for cycle in range(len(words) + 3):
+            # What the docstring promises: starts and context 1, carry 2, neighbour 3, sum 4 cycles
+            # later.
             def word(late, cycle=cycle):
                 return words[min(max(cycle - late, 0), len(words) - 1)]
 
@@ -66,15 +69,17 @@ def test_masks_multiplies_and_adds(name, column, row):
                 ctx.set(tap, value)
             ctx.set(dut.row_start, word(1)[1][0])
             ctx.set(dut.frame_start, word(1)[1][1])
-            ctx.set(dut.context, word(2)[2])
-            ctx.set(dut.carry, word(4)[3])
+            ctx.set(dut.context, word(1)[2])
+            # Where it comes from the neighbour, what the other port carries does not count.
+            ctx.set(dut.carry, word(2)[3])
+            ctx.set(dut.link_in, (word(3)[3] if place != "head" else word(5)[3]) % 2**36)
             while rng.random() < 0.2:
                 ctx.set(dut.enable, 0)
                 await ctx.tick()
             ctx.set(dut.enable, 1)
             await ctx.tick()
-            if cycle >= 4:
-                assert ctx.get(dut.sum) == expected[cycle - 4], cycle
+            if cycle >= 3:
+                assert ctx.get(dut.sum) == expected[cycle - 3], cycle
                 assert ctx.get(dut.passed) == words[min(cycle - 1, len(words) - 1)][0][bus]
 
     simulate(dut, bench)

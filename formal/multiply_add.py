@@ -1,0 +1,96 @@
+"""Proof that multiplier and adder of a MAC are the same as a cell DSP48E1 and as logic.
+
+The cell is Yosys' own model of it; two copies, one as the chip has it and one as simulators do,
+get the same inputs, and their sums must be equal for ever. Yosys first merges what is the same in
+both: the solver need not multiply.
+"""
+
+from amaranth.asserts import Initial
+from amaranth.hdl import Assert, Assume, Cover, Fragment, Module, Mux
+
+from hdl.convolver.multiply_add import MultiplyAdd
+from hdl.target import XILINX
+
+from ._sby import Proof, prove
+
+#: Yosys' model of the cell, and what makes the copies' multipliers one.
+_CELLS = ("read_verilog -DYOSYS +/xilinx/cells_sim.v", "hierarchy -top top", "proc", "flatten",
+          "opt -full", "wreduce", "opt -full", "opt_dff", "wreduce", "opt_merge -share_all",
+          "opt -full")
+
+_WIDTH = 36
+
+_INPUTS = ("enable", "clear", "sample", "weight", "head", "carry", "link_in")
+
+
+class Cell(MultiplyAdd):
+    """Itself on a Xilinx device, wherever it is elaborated."""
+
+    def elaborate(self, platform):
+        return Fragment.get(super().elaborate(XILINX), XILINX)
+
+
+class UnsignedWeight(MultiplyAdd):
+    """Takes weights as unsigned."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = inner = MultiplyAdd(
+            self.width, head=self.may_be_head, linked=self.linked)
+        m.d.comb += [
+            *(getattr(inner, name).eq(getattr(self, name)) for name in _INPUTS),
+            inner.weight.eq(Mux(self.weight < 0, self.weight & 0x7FFF, self.weight)),
+            self.sum.eq(inner.sum), self.link_out.eq(inner.link_out),
+        ]
+        return m
+
+
+class Equal(Proof):
+    """State that the sums of cell and logic are equal from the second cycle on.
+
+    Parameters
+    ----------
+    logic : MultiplyAdd
+    head, linked : bool
+        See `MultiplyAdd`.
+    """
+
+    def __init__(self, logic, *, head, linked):
+        self.logic = logic
+        self.cell = Cell(_WIDTH, head=head, linked=linked)
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = self.module()
+        m.submodules.logic, m.submodules.cell = logic, cell = self.logic, self.cell
+        m.d.comb += [
+            *(getattr(cell, name).eq(getattr(logic, name)) for name in _INPUTS),
+            # While OPMODE is not yet in its register.
+            Assume(~logic.enable | ~Initial()),
+            Assume(logic.enable | ~logic.clear),
+            Assert(logic.sum == cell.sum),
+            Assert(logic.link_out[:_WIDTH] == cell.link_out[:_WIDTH]),
+            Cover((logic.sum == -1) & logic.enable),
+        ]
+        return m
+
+
+def inputs(dut):
+    """Signals that the solver chooses."""
+    return [getattr(dut, name) for name in _INPUTS]
+
+
+def main():
+    """Run all proofs; raise ProofError when one goes wrong."""
+    for name, head, linked in (("inside a lane", False, True), ("head of a lane", True, True),
+                               ("first of a column", False, False)):
+        logic = MultiplyAdd(_WIDTH, head=head, linked=linked)
+        prove(f"DSP48E1, {name}: equal to logic", Equal(logic, head=head, linked=linked),
+              inputs(logic), depth=5, script=_CELLS)
+    logic = UnsignedWeight(_WIDTH, head=True)
+    prove("weights without sign: not equal", Equal(logic, head=True, linked=True), inputs(logic),
+          depth=6, script=_CELLS, expect_fail=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Multiplier and adder of a MAC: the cell of a Xilinx device, or logic that does the same."""
+
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..target import XILINX
+
+__all__ = ["LINK_WIDTH", "MultiplyAdd"]
+
+#: Bits of the wires from a cell to the next.
+LINK_WIDTH = 48
+
+#: Registers of the cell. What is constant has none.
+_REGISTERS = {
+    "AREG": 1, "ACASCREG": 1, "BREG": 1, "BCASCREG": 1, "MREG": 1, "PREG": 1, "OPMODEREG": 1,
+    "ADREG": 0, "DREG": 0, "ALUMODEREG": 0, "CARRYINREG": 0, "CARRYINSELREG": 0, "INMODEREG": 0,
+}
+
+#: Widths of the cell's inputs and outputs but the clock; inputs that are not used are 0.
+_INPUTS = {
+    "A": 30, "B": 18, "C": 48, "D": 25, "ACIN": 30, "BCIN": 18, "PCIN": 48, "CARRYCASCIN": 1,
+    "CARRYIN": 1, "CARRYINSEL": 3, "MULTSIGNIN": 1, "ALUMODE": 4, "INMODE": 5, "OPMODE": 7,
+    **dict.fromkeys((
+        "CEA1", "CEA2", "CEAD", "CEALUMODE", "CEB1", "CEB2", "CEC", "CECARRYIN", "CECTRL", "CED",
+        "CEINMODE", "CEM", "CEP", "RSTA", "RSTALLCARRYIN", "RSTALUMODE", "RSTB", "RSTC",
+        "RSTCTRL", "RSTD", "RSTINMODE", "RSTM", "RSTP"), 1),
+}
+_OUTPUTS = {
+    "P": 48, "PCOUT": 48, "ACOUT": 30, "BCOUT": 18, "CARRYCASCOUT": 1, "CARRYOUT": 4,
+    "MULTSIGNOUT": 1, "OVERFLOW": 1, "UNDERFLOW": 1, "PATTERNDETECT": 1, "PATTERNBDETECT": 1,
+}
+
+
+class MultiplyAdd(wiring.Component):
+    """Add sample times weight to the neighbour's sum or, at the head of a lane, to a carry.
+
+    All registers advance with ``enable``; one each for sample, weight, carry, product and sum.
+    With `hdl.target.XILINX` as platform it is one cell DSP48E1, elsewhere logic. Both have the
+    same sums, which wrap modulo ``2**width``; of ``link_out`` the logic drives the lowest
+    ``width`` bits.
+
+    Parameters
+    ----------
+    width : int
+        Bits of sums, 33 to `LINK_WIDTH`.
+    head : bool
+        Whether it can be the head of a lane.
+    linked : bool
+        Whether ``link_in`` comes over the wires between the cells of a column. Else the cell is
+        the first of its column, and the neighbour's sum takes the port of the carry.
+
+    Members
+    -------
+    enable : In(1)
+    clear : In(1)
+        With ``enable``: the product is to be 0. Low without ``enable``.
+    sample, weight : In(signed(16))
+        3 cycles before their sum; ``clear`` is 2 before it.
+    head : In(1)
+        Add ``carry``; constant while sums count.
+    carry : In(signed(width))
+        2 cycles before the sum it is part of.
+    link_in : In(48)
+        The neighbour's ``link_out``, 1 cycle before.
+    link_out : Out(48)
+        The sum.
+    sum : Out(signed(width))
+
+    Raises
+    ------
+    ValueError
+        If a cell is to be head and first of a column.
+
+    Source: Xilinx UG369, "DSP48E1 Slice".
+    """
+
+    def __init__(self, width, *, head, linked=True):
+        if head and not linked:
+            raise ValueError("the head of a lane cannot be the first cell of a further column")
+        self.width = width
+        self.may_be_head = head
+        self.linked = linked
+        super().__init__({
+            "enable": In(1),
+            "clear": In(1),
+            "sample": In(signed(16)),
+            "weight": In(signed(16)),
+            "head": In(1),
+            "carry": In(signed(width)),
+            "link_in": In(LINK_WIDTH),
+            "link_out": Out(LINK_WIDTH),
+            "sum": Out(signed(width)),
+        })
+
+    def elaborate(self, platform):
+        return self._cell() if platform == XILINX else self._logic()
+
+    def _logic(self):
+        m = Module()
+        sample = Signal(signed(16), reset_less=True)
+        weight = Signal(signed(16), reset_less=True)
+        product = Signal(signed(32), reset_less=True)
+        total = Signal(signed(self.width), reset_less=True)
+        neighbour = self.link_in[:self.width].as_signed()
+        if self.may_be_head:
+            head = Signal(reset_less=True)
+            carry = Signal.like(self.carry, name="carry_register", reset_less=True)
+            m.d.sync += head.eq(self.head)
+            with m.If(self.enable):
+                m.d.sync += carry.eq(self.carry)
+            neighbour = Mux(head, carry, neighbour)
+        with m.If(self.enable):
+            m.d.sync += [
+                sample.eq(self.sample), weight.eq(self.weight),
+                product.eq(sample * weight), total.eq(neighbour + product),
+            ]
+        with m.If(self.clear):
+            m.d.sync += product.eq(0)
+        m.d.comb += [self.sum.eq(total), self.link_out.eq(total.as_unsigned())]
+        return m
+
+    def _cell(self):
+        m = Module()
+        pins = {name: Signal(width, name=name.lower()) for name, width in _INPUTS.items()}
+        outputs = {name: Signal(width, name=name.lower()) for name, width in _OUTPUTS.items()}
+        m.d.comb += [
+            pins["A"].eq(self.sample), pins["B"].eq(self.weight), pins["RSTM"].eq(self.clear),
+            pins["CECTRL"].eq(1),
+            *(pins[name].eq(self.enable) for name in ("CEA2", "CEB2", "CEC", "CEM", "CEP")),
+            self.link_out.eq(outputs["PCOUT"]),
+            self.sum.eq(outputs["P"][:self.width].as_signed()),
+        ]
+        # Z, what is added to the product: PCIN or, with bit 5 of OPMODE, C.
+        from_carry = self.head if self.may_be_head else Const(not self.linked, 1)
+        m.d.comb += pins["OPMODE"].eq(Cat(Const(0b10101, 5), from_carry))
+        if self.linked:
+            m.d.comb += pins["PCIN"].eq(self.link_in)
+        else:
+            m.d.comb += pins["C"].eq(self.link_in[:self.width].as_signed())
+        if self.may_be_head:
+            m.d.comb += pins["C"].eq(self.carry)
+        m.submodules.cell = Instance(
+            "DSP48E1", i_CLK=ClockSignal(),
+            **{f"p_{name}": number for name, number in _REGISTERS.items()},
+            p_CREG=int(self.linked), p_USE_DPORT="FALSE", p_USE_MULT="MULTIPLY",
+            **{f"i_{name}": pin for name, pin in pins.items()},
+            **{f"o_{name}": signal for name, signal in outputs.items()})
+        return m
