@@ -3,7 +3,6 @@
 import json
 import math
 
-from hdl.control.counters import counter_names
 from hdl.target import Target, get_target
 
 from .certify import certificates
@@ -12,7 +11,7 @@ from .frontend.onnx_import import import_onnx
 from .frontend.torch_export import export_torch, is_onnx
 from .lower import lower
 from .lower.limits import check_tensors
-from .lower.predict import run_cycles
+from .lower.timing.runs import run_cycles
 from .pipeline import simplify
 from .program import FORMAT, VERSION, Program
 from .quantise import QuantisationSummary, quantise
@@ -172,7 +171,7 @@ def _manifest(graph, summary, target, lowered):
                      "address": lowered.tensors.get(tensor.name)}
                     for tensor in lowered.graph.tensors.values()],
         "steps": lowered.steps,
-        "predicted_cycles": run_cycles(lowered.steps, len(counter_names(target))),
+        "predicted_cycles": run_cycles(lowered.steps, target),
         "host": [],
         "log": lowered.log,
         "certificates": certificates(graph, lowered, {

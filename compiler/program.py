@@ -13,7 +13,7 @@ from hdl.target import TARGETS
 
 from .errors import ProgramError
 from .fixed import FixedGraph
-from .lower.predict import STEP_GAP
+from .lower.timing.runs import run_cycles
 from .serialise import decode_graph, encode_graph
 
 __all__ = ["FORMAT", "VERSION", "Program"]
@@ -58,14 +58,8 @@ class Program:
 
     @property
     def predicted_cycles(self):
-        """Predicted cycles of a whole run: its steps, and control between them.
-
-        A step's packets are loaded while the step before runs; after a short step control waits.
-        """
-        steps = self.manifest["steps"]
-        loads = [step.get("load_cycles", 0) for step in steps] + [0]
-        return loads[0] + sum(max(step["predicted_cycles"] + STEP_GAP, load)
-                              for step, load in zip(steps, loads[1:], strict=True))
+        """Predicted cycles of a whole run, from its start until the host sees its end."""
+        return run_cycles(self.manifest["steps"], TARGETS[self.target])
 
     def to_bytes(self):
         """Return the content of the program's file."""

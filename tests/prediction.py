@@ -1,16 +1,17 @@
-"""Predicted cycles of random layers beside those of the RTL."""
+"""Predicted cycles beside those of the RTL, of random layers and of whole networks."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.lower.predict import run_cycles
-from hdl.control.counters import counter_names
+from compiler.compile import compile_model
+from compiler.lower.timing.runs import run_cycles
+from examples.zoo.registry import NETWORKS
 from host.device import open_device
 from tests.graph_programs import graph_program
 from tests.random_layers import lenet5, random_layer
 
-__all__ = ["Prediction", "measure", "share_within"]
+__all__ = ["Prediction", "measure_layers", "measure_networks", "share_within"]
 
 #: Largest rows, columns and maps of the layers for machines larger than `tiny`.
 _LARGE = {"most_size": 40, "most_maps": 24}
@@ -20,6 +21,7 @@ _LARGE = {"most_size": 40, "most_maps": 24}
 class Prediction:
     """Cycles of a step, or of a whole run, and how many were expected."""
 
+    network: str
     name: str
     convolvers: int
     predicted: int
@@ -36,20 +38,52 @@ def share_within(predictions, error):
     return float(np.mean([abs(item.error) <= error for item in predictions]))
 
 
-def measure(target, seeds):
+def _measure(device, network, program, run):
+    """Return a `Prediction` of each step of a program, and one of its whole run."""
+    device.load(program)
+    run()
+    described = program.manifest["steps"]
+    steps = [Prediction(network, f"step {step['number']}, {step['name']}",
+                        len(step["convolvers"]), step["predicted_cycles"], record.cycles)
+             for step, record in zip(described, device.steps(), strict=True)]
+    whole = Prediction(network, "whole run", 0, run_cycles(described, device.target),
+                       device.counters()["cycles"])
+    return steps, whole
+
+
+def _warm_up(device):
+    """Run a program: the first one after reset waits for the processor's instructions."""
+    layer = random_layer(0)
+    device.load(graph_program(layer.graph, device.target))
+    device.run_samples(layer.inputs)
+
+
+def measure_layers(target, seeds):
     """Return a `Prediction` of each step, and of each run, of LeNet-5 and of random layers."""
-    counters = len(counter_names(target))
     sizes = _LARGE if target.name != "tiny" else {}
     steps, runs = [], []
     with open_device(target, "rtl") as device:
+        _warm_up(device)
         for layer in [lenet5(), *(random_layer(seed, **sizes) for seed in seeds)]:
-            program = graph_program(layer.graph, target)
-            device.load(program)
-            device.run_samples(layer.inputs)
-            described = program.manifest["steps"]
-            for step, record in zip(described, device.steps(), strict=True):
-                steps.append(Prediction(f"{layer}, step {step['number']}", len(step["convolvers"]),
-                                        step["predicted_cycles"], record.cycles))
-            runs.append(Prediction(str(layer), 0, run_cycles(described, counters),
-                                   device.counters()["cycles"]))
+            found, run = _measure(device, str(layer), graph_program(layer.graph, target),
+                                  lambda layer=layer: device.run_samples(layer.inputs))
+            steps += found
+            runs.append(run)
+    return steps, runs
+
+
+def measure_networks(target, names=NETWORKS):
+    """Return a `Prediction` of each step, and of each run, of networks of the zoo, reduced."""
+    steps, runs = [], []
+    with open_device(target, "rtl") as device:
+        _warm_up(device)
+        for name in names:
+            entry = NETWORKS[name]
+            model = entry.build(reduced=True)
+            program = compile_model(model, target, entry.inputs(model, 2))
+            inputs = entry.inputs(model, 1, seed=1)
+            found, run = _measure(device, name, program,
+                                  lambda inputs=inputs: device.run(inputs))
+            steps += found
+            runs.append(run)
     return steps, runs

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..errors import CompileError
 from .memory import round_up
 from .packets import FRAME_WORDS, Shadow
-from .predict import load_cycles
+from .timing.steps import Packets
 
 __all__ = ["HEADER_BYTES", "RECORD_BYTES", "Layout", "WeightPool", "encode_program", "log_words"]
 
@@ -91,15 +91,15 @@ def encode_program(steps, target, layout, words):
         Header and records.
     bytes
         Packets.
-    list of int
-        Cycles that loading each step's packets takes.
+    list of Packets
+        Where each step's packets stand, and how long they are.
 
     Raises
     ------
     CompileError
         If a register cannot hold its value, or a step takes too long.
     """
-    shadow, packets, records, loads = Shadow(target), b"", b"", []
+    shadow, packets, records, described = Shadow(target), b"", b"", []
     for number, step in enumerate(steps):
         try:
             encoded = shadow.encode(step.circuit)
@@ -112,9 +112,10 @@ def encode_program(steps, target, layout, words):
         size = sum(len(packet) for packet in encoded)
         records += struct.pack("<8I", layout.packets + len(packets), size // 4, commit, wait,
                                min(8 * step.cycles + SPARE_CYCLES, MOST_CYCLES), number, 0, 0)
+        described.append(Packets(layout.packets + len(packets), tuple(
+            len(packet) // 4 - FRAME_WORDS for packet in encoded)))
         packets += b"".join(encoded)
-        loads.append(load_cycles(len(encoded), size // 4 - FRAME_WORDS * len(encoded)))
     low, high = target.fingerprint & 0xFFFFFFFF, target.fingerprint >> 32
     header = struct.pack("<16I", MAGIC, VERSION, low, high, len(steps), layout.records,
                          layout.log, words, *[0] * 8)
-    return header + records, packets, loads
+    return header + records, packets, described

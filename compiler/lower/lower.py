@@ -46,6 +46,7 @@ from .search import plan_jobs
 from .sharing import share_memory
 from .stages import find_stages
 from .streaming import lookup_streams, pool_streams, set_read, set_write
+from .timing.steps import time_program
 from .weights import weight_stream
 from .work import work_of
 
@@ -69,7 +70,8 @@ class Lowered:
         Byte address of every tensor in memory; a tensor between fused nodes has none.
     steps : list of dict
         number, name, layer, reads, writes, predicted_cycles (from commit to end), load_cycles
-        (of its packets, while the step before runs), macs (useful ones) and convolvers: for each
+        (of its packets, while the step before runs), control_cycles (from commit until control
+        could commit the next step), macs (useful ones) and convolvers: for each
         in use tile, lanes, interleave, passes, blocks, drain_streams, shared (whether its frames
         are those of the convolver before it, read once), frames (of a group's pass), frame and
         kernel (rows, columns), chain_cycles, macs, active_cycles (what the counter ``active`` of
@@ -272,7 +274,7 @@ def lower(graph, target, *, log=True):
         space = len(encoded) + len(encoded) // 16
         layout = _layout(count, lowering.pool.size, space, words)
         steps = lowering.steps(layout)
-        head, encoded, loads = encode_program(steps, target, layout, words)
+        head, encoded, packets = encode_program(steps, target, layout, words)
     lowering.check_memory(max(layout.tensors + lowering.size, _reach(steps, target)))
     image = bytearray(layout.packets + len(encoded))
     for address, part in ((0, head), (layout.weights, lowering.pool.bytes),
@@ -282,8 +284,7 @@ def lower(graph, target, *, log=True):
     tensors = {name: 2 * lowering.address(name, layout) for name in graph.tensors
                if lowering.sharing.home(name)[0] in (lowering.offsets | lowering.constants)}
     lowered = Lowered(bytes(image), 0, tensors,
-                      [_describe(number, step, load)
-                       for number, (step, load) in enumerate(zip(steps, loads, strict=True))],
+                      _describe(steps, packets, target, layout, words),
                       {"address": layout.log, "words": words}, graph)
     verify_allocation(lowered, graph)
     return lowered
@@ -298,7 +299,15 @@ def _layout(count, weights, packets, words):
     return Layout(HEADER_BYTES, first, second, log if words else 0, tensors)
 
 
-def _describe(number, step, load):
-    return {"number": number, "name": step.name, "layer": step.layer, "reads": list(step.reads),
-            "writes": list(step.writes), "predicted_cycles": step.cycles, "load_cycles": load,
-            "macs": step.macs, "convolvers": step.convolvers}
+def _describe(steps, packets, target, layout, words):
+    """Return what the program says of its steps, their cycles among it."""
+    timings, load = time_program(steps, packets, target, records=(layout.records, RECORD_BYTES),
+                                 log_words=words)
+    described = []
+    for number, (step, timing) in enumerate(zip(steps, timings, strict=True)):
+        described.append({
+            "number": number, "name": step.name, "layer": step.layer, "reads": list(step.reads),
+            "writes": list(step.writes), "predicted_cycles": timing.cycles, "load_cycles": load,
+            "control_cycles": timing.control, "macs": step.macs, "convolvers": step.convolvers})
+        load = timing.load
+    return described

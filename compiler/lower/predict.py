@@ -1,4 +1,7 @@
-"""Cycles that a step takes from commit to end, from its geometry: an analytic model.
+"""Cycles that a step takes from commit to end, from its geometry: what the search compares.
+
+An analytic model, fast and good to a few per cent for long steps; what a program is said to take
+comes from `compiler.lower.timing`.
 
 A convolver takes as long for a pass as its chain, its weights, the drain of the pass before or the
 memory, whichever is slowest; the first samples and the drain of the last pass come on top. Its
@@ -13,18 +16,11 @@ from functools import lru_cache
 import numpy as np
 
 __all__ = ["MAPPER_LATENCY", "NEIGHBOUR", "REDUCE_LATENCY", "STEP_GAP", "STREAM_MAPPER",
-           "STREAM_OPERATOR", "Traffic", "batch_cycles", "job_cycles", "load_cycles",
-           "read_traffic", "run_cycles", "stream_cycles", "with_stores"]
+           "STREAM_OPERATOR", "Traffic", "batch_cycles", "job_cycles", "read_traffic",
+           "stream_cycles", "with_stores"]
 
 #: Cycles from the end of a step to the next commit, when its packets are loaded.
-STEP_GAP = 20
-
-#: Cycles from a program's start until its first packets are asked for, and from a commit until
-#: those of the next step are.
-PROGRAM_START, LOAD_START = 400, 200
-
-#: Cycles that the firmware needs for a record of the log, and those for each counter in it.
-RECORD_CYCLES, COUNTER_CYCLES = 245, 7.33
+STEP_GAP = 18
 
 #: Cycles from commit to end besides the work, the memory's latency on both ways and what is
 #: listed below: address generators, interconnect, routers, write response.
@@ -85,32 +81,6 @@ class Traffic:
     def __add__(self, other):
         return Traffic(self.beats + other.beats, self.bursts + other.bursts,
                        self.written + other.written, self.stored + other.stored)
-
-
-def load_cycles(packets, words):
-    """Return the cycles that the loader needs for packets with so many payload words in all."""
-    return 7 * packets + 2 * words
-
-
-def run_cycles(steps, counters):
-    """Return the cycles of a whole run, from its start until the host sees its end.
-
-    Parameters
-    ----------
-    steps : list of dict
-        ``predicted_cycles`` and ``load_cycles`` of each step.
-    counters : int
-        Counters in a record of the log.
-    """
-    record = RECORD_CYCLES + COUNTER_CYCLES * counters
-    cycles, busy = 0.0, 0
-    for number, step in enumerate(steps):
-        ready = LOAD_START + step["load_cycles"]
-        cycles += (PROGRAM_START + step["load_cycles"] if number == 0 else
-                   max(STEP_GAP, max(ready, record) - busy))
-        busy = step["predicted_cycles"]
-        cycles += busy
-    return int(cycles + record)
 
 
 def job_cycles(job, target, first=0, each=0, last=0, rush=0):

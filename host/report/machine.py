@@ -7,21 +7,11 @@ from sim.verify.circuits import step_circuit
 
 from . import svg
 
-__all__ = ["activity", "circuit_picture", "memory_picture", "step_starts", "timeline_picture"]
+__all__ = ["activity", "circuit_picture", "memory_picture", "timeline_picture"]
 
 _LEFT, _ROW, _WIDTH, _HEIGHT = 150, 18, 900, 320
 _TILE, _SPACE = 96, 44
 _DIRECTIONS = {"n": (0, -1), "e": (1, 0), "s": (0, 1), "w": (-1, 0)}
-
-
-def step_starts(steps, gap):
-    """Return the predicted first cycle of each step, and the end of the last one."""
-    starts, cycle = [], steps[0]["load_cycles"]
-    for index, step in enumerate(steps):
-        starts.append(cycle)
-        load = steps[index + 1]["load_cycles"] if index + 1 < len(steps) else 0
-        cycle += max(step["predicted_cycles"] + gap, load)
-    return [*starts, cycle]
 
 
 def activity(target, active, mask):

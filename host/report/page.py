@@ -5,7 +5,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
-from compiler.lower.predict import STEP_GAP
+from compiler.lower.timing.runs import step_starts
 from hdl.target import get_target
 from sim.functional import prepare
 
@@ -30,7 +30,7 @@ def report_page(program, title):
     target, manifest = get_target(program.target), program.manifest
     prepared = prepare(np.frombuffer(program.image, np.uint8), manifest["program_address"], target)
     steps, estimate = manifest["steps"], estimate_program(program, target)
-    starts = machine.step_starts(steps, STEP_GAP)
+    starts = step_starts(steps)
     snr = _format_snr(manifest["quantisation"]["tensors"])
     circuits = {}
     for index, (step, active) in enumerate(prepared.steps):

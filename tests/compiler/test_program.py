@@ -12,6 +12,7 @@ import pytest
 from compiler import program as program_module
 from compiler.compile import compile_model
 from compiler.errors import ProgramError
+from compiler.lower.predict import STEP_GAP
 from compiler.program import Program
 from hdl.target import TARGETS
 from tests.compiler.models import network, random_inputs
@@ -207,6 +208,10 @@ def test_refuses_a_graph_that_is_none(program):
 
 
 def test_packets_of_a_long_list_hold_a_short_step_up():
-    steps = [{"predicted_cycles": cycles, "load_cycles": load}
-             for cycles, load in ((100, 70), (10, 500), (10, 5))]
-    assert Program("tiny", 0, {"steps": steps}, b"", None).predicted_cycles == 70 + 500 + 30 + 30
+    def predicted(control):
+        steps = [{"predicted_cycles": cycles, "load_cycles": 70, "control_cycles": ready}
+                 for cycles, ready in ((1000, control), (100, 0))]
+        return Program("tiny", 0, {"steps": steps}, b"", None).predicted_cycles
+
+    assert predicted(0) == predicted(1000) > 1170
+    assert predicted(5000) - predicted(0) == 4000 - STEP_GAP

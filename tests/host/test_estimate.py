@@ -24,8 +24,13 @@ def test_it_says_what_the_compiled_program_says():
     program = compile_model(evaluate.MODEL, "tiny", data.calibration())
     estimate = estimate_program(program, get_target("tiny"))
     guessed = estimate_file(evaluate.MODEL).data
-    # Binary points change no layer's cycles, only the lengths of mapper tables.
-    assert guessed["layers"] == json.loads(json.dumps(estimate.data["layers"]))
+    # Binary points change no layer's work, but the lengths of mapper tables, which are loaded
+    # while the layer before runs.
+    for one, other in zip(guessed["layers"], json.loads(json.dumps(estimate.data["layers"])),
+                          strict=True):
+        assert one.pop("cycles") == pytest.approx(other.pop("cycles"), rel=0.005)
+        assert one.pop("utilisation") == pytest.approx(other.pop("utilisation"), rel=0.005)
+        assert one == other
     assert guessed["predicted_cycles"] == pytest.approx(estimate.cycles, rel=0.02)
     assert estimate.cycles == program.predicted_cycles
     assert estimate.cycles > sum(layer.cycles for layer in estimate.layers)

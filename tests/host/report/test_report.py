@@ -12,7 +12,7 @@ from examples.lenet5 import data, evaluate
 from hdl.target import get_target
 from host import cli
 from host.report import report_page, write_report
-from host.report.machine import activity, step_starts
+from host.report.machine import activity
 from host.report.network import network_graph, network_picture
 from sim.functional import FunctionalMachine
 from tests.host import models
@@ -104,14 +104,6 @@ def test_bars_are_the_cycles_that_the_compiler_reports(lenet):
         report, = described["convolvers"]
         assert parts[f"tile {report['tile']} convolver"] == report["chain_cycles"]
         assert parts["port 0 weights"] == report["weights"]
-
-
-def test_steps_follow_each_other():
-    steps = [{"predicted_cycles": cycles, "load_cycles": load}
-             for cycles, load in ((100, 70), (10, 500), (10, 5))]
-    starts = step_starts(steps, 20)
-    # The same as the whole run's cycles of a program of these steps.
-    assert starts == [70, 570, 600, 630]
 
 
 def test_the_command_writes_it(tmp_path, monkeypatch):

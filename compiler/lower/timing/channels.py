@@ -1,0 +1,150 @@
+"""Read, weight and write channels of the DMA ports: `hdl.dma.fetch` and `hdl.dma.store`."""
+
+from numba import njit
+
+from .addresses import next_place
+from .state import BEAT_PLACES, BURST_PLACES, PLACES
+from .streams import has_room, has_word, pop, push
+
+__all__ = ["push_beat", "push_burst", "tick_reader", "tick_writer"]
+
+#: Samples that a reader keeps under way; bursts that may wait before no address is taken.
+_RESERVED, _WAITING = 254, 8
+
+#: Cycles from an address to its place, or its burst, at the far end of their queues.
+_COALESCE = 5
+
+#: Beats that a writer holds before it takes no sample; bursts without a response.
+_HELD, _UNANSWERED = 24, 15
+
+
+@njit
+def push_burst(channel, beats, time):
+    """Queue a burst of so many beats, which may be asked for from a time on."""
+    place = (channel.burst_head + channel.burst_count) & (BURST_PLACES - 1)
+    channel.burst_time[place], channel.burst_beats[place] = time, beats
+    channel.burst_count += 1
+
+
+@njit
+def _waiting(channel):
+    """Return the bursts in memory: the oldest stands in the queue's output register."""
+    return channel.burst_count - 1
+
+
+@njit
+def tick_reader(reader, walk, links, tables, now):
+    """Take an address, ask for a burst, hand on a sample."""
+    _take_address(reader, walk, tables, now)
+    _ask(reader, now)
+    _extract(reader, links, now)
+
+
+@njit
+def _take_address(reader, walk, tables, now):
+    if reader.room and reader.taken < reader.total:
+        next_place(walk, tables)
+        place = (reader.place_head + reader.place_count) & (PLACES - 1)
+        reader.place_time[place] = now + _COALESCE
+        reader.place_advance[place] = walk.advance
+        reader.place_count += 1
+        reader.taken += 1
+        reader.reserved += 1
+        if walk.closed:
+            push_burst(reader, walk.closed, now + _COALESCE)
+        if reader.taken == reader.total:
+            push_burst(reader, walk.length + 1, now + _COALESCE + 1)
+    reader.reserved -= reader.leaving
+    reader.leaving = 0
+    reader.room = (now + 1 >= reader.begin and reader.reserved < _RESERVED
+                   and _waiting(reader) < _WAITING)
+
+
+@njit
+def _ask(reader, now):
+    place = reader.burst_head & (BURST_PLACES - 1)
+    if (not reader.asks and reader.burst_count > 0 and reader.burst_time[place] <= now
+            and reader.free >= reader.burst_beats[place]):
+        reader.asks, reader.asked_beats = 1, reader.burst_beats[place]
+        reader.free -= reader.asked_beats
+        reader.outstanding += 1
+        reader.burst_head += 1
+        reader.burst_count -= 1
+    reader.free += reader.freed
+    reader.freed = reader.freeing
+    reader.freeing = 0
+
+
+@njit
+def _extract(reader, links, now):
+    place = reader.place_head & (PLACES - 1)
+    if reader.place_count > 0 and reader.place_time[place] <= now:
+        advance = reader.place_advance[place]
+        here = (reader.beat_count > 0
+                and reader.beat_time[reader.beat_head & (BEAT_PLACES - 1)] <= now)
+        if (here or not advance) and has_room(links, reader.sink, 0, reader.sinks):
+            push(links, reader.sink, 0, reader.sinks, now)
+            reader.place_head += 1
+            reader.place_count -= 1
+            reader.leaving = 1
+            reader.left += 1
+            if reader.left == reader.total:
+                reader.done = now + 3
+            if advance:
+                reader.beat_head += 1
+                reader.beat_count -= 1
+                reader.freeing = 1
+    reader.urgent = reader.outstanding > 0 and reader.beat_count - 1 < reader.few
+
+
+@njit
+def tick_writer(writer, walk, links, tables, now):
+    """Take a sample, ask for a burst, offer a beat."""
+    link = links[writer.link]
+    if writer.room and writer.taken < writer.total and has_word(link, now):
+        pop(link)
+        _pack(writer, walk, tables, now)
+    writer.room = writer.beat_count - 1 < _HELD and _waiting(writer) < _WAITING
+    if writer.sends == 0 and writer.owed > 0 and writer.beat_count > 0:
+        place = writer.beat_head & (BEAT_PLACES - 1)
+        if writer.beat_time[place] <= now:
+            writer.sends, writer.sends_last = 1, writer.beat_last[place]
+            writer.owed -= writer.sends_last
+            writer.beat_head += 1
+            writer.beat_count -= 1
+    writer.owed += writer.issued
+    writer.issued = 0
+    place = writer.burst_head & (BURST_PLACES - 1)
+    if (not writer.asks and writer.burst_count > 0 and writer.burst_time[place] <= now
+            and writer.outstanding < _UNANSWERED):
+        writer.asks, writer.asked_beats, writer.issued = 1, writer.burst_beats[place], 1
+        writer.outstanding += 1
+        writer.burst_head += 1
+        writer.burst_count -= 1
+    if writer.complete and writer.outstanding == 0 and writer.burst_count == 0 and not writer.done:
+        writer.done = now + 1
+
+
+@njit
+def _pack(writer, walk, tables, now):
+    """Put a sample in its beat."""
+    next_place(walk, tables)
+    writer.taken += 1
+    if walk.advance:
+        if writer.filling:
+            push_beat(writer, walk.closed > 0, now + _COALESCE)
+        writer.filling = 1
+    if walk.closed:
+        push_burst(writer, walk.closed, now + _COALESCE)
+    if writer.taken == writer.total:
+        push_beat(writer, 1, now + _COALESCE + 1)
+        push_burst(writer, walk.length + 1, now + _COALESCE + 1)
+        writer.complete = 1
+
+
+@njit
+def push_beat(writer, last, time):
+    """Queue a beat, perhaps the last one of its burst, which may be sent from a time on."""
+    place = (writer.beat_head + writer.beat_count) & (BEAT_PLACES - 1)
+    writer.beat_time[place], writer.beat_last[place] = time, last
+    writer.beat_count += 1

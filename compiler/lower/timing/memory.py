@@ -1,0 +1,205 @@
+"""Interconnect and external memory: `hdl.dma.interconnect` and what lies behind the AXI4 port.
+
+Memory answers bursts in order, a beat a cycle each way, as far as its bandwidth goes: tokens of so
+many bytes a cycle, of which an idle memory saves up four beats.
+"""
+
+from numba import njit
+
+from .state import BEAT_PLACES, REQUEST_PLACES
+
+__all__ = ["tick_bus"]
+
+#: Requests in a queue from which on no more are granted, of 8 places; write bursts that may be
+#: taken before their beats have gone, of 16.
+_QUEUED, _ORDERED = 6, 14
+
+#: Bursts of a reader and of a writer on their way.
+_READS, _WRITES = 30, 14
+
+#: Cycles from a granted request to the memory's port; from the port of memory to a master.
+_QUEUE, _RETURN = 2, 2
+
+#: Cycles that a beat written holds up the next burst, and most: see `hdl.dma.precedence`.
+_BEAT_PAUSE, _MOST_PAUSE = 16, 255
+
+
+@njit
+def tick_bus(bus, readers, writers, now):
+    """Move beats, responses and requests by a cycle."""
+    _arrive(bus, readers, writers, now)
+    _write_beats(bus, writers, now)
+    tokens = bus.tokens
+    accepts = bus.memory_count < bus.most_bursts
+    takes = bus.fill_count + bus.answer_count < bus.most_bursts
+    _take_data(bus, tokens, now)
+    place = bus.read_head & (REQUEST_PLACES - 1)
+    if accepts and bus.read_count > 0 and bus.read_time[place] <= now:
+        end = (bus.memory_head + bus.memory_count) & (REQUEST_PLACES - 1)
+        bus.memory_owner[end] = bus.read_owner[place]
+        bus.memory_beats[end] = bus.read_beats[place]
+        bus.memory_time[end] = now + bus.latency
+        bus.memory_count += 1
+        bus.read_head += 1
+        bus.read_count -= 1
+    place = bus.write_head & (REQUEST_PLACES - 1)
+    if takes and bus.write_count > 0 and bus.write_time[place] <= now:
+        end = (bus.fill_head + bus.fill_count) & (REQUEST_PLACES - 1)
+        bus.fill_owner[end] = bus.write_owner[place]
+        bus.fill_beats[end] = bus.write_beats[place]
+        bus.fill_count += 1
+        bus.write_head += 1
+        bus.write_count -= 1
+    _answer(bus, now)
+    _grant_reads(bus, readers, now)
+    _grant_writes(bus, writers, now)
+
+
+@njit
+def _arrive(bus, readers, writers, now):
+    """Hand masters what left the memory some cycles ago."""
+    place = now & 3
+    owner = bus.coming[place]
+    if owner >= 0:
+        reader = readers[owner]
+        end = (reader.beat_head + reader.beat_count) & (BEAT_PLACES - 1)
+        reader.beat_time[end] = now + 2
+        reader.beat_count += 1
+        if bus.coming_last[place]:
+            reader.outstanding -= 1
+            reader.on_way -= 1
+        bus.coming[place] = -1
+    owner = bus.answering[place]
+    if owner >= 0:
+        writers[owner].outstanding -= 1
+        writers[owner].on_way -= 1
+        bus.answering[place] = -1
+
+
+@njit
+def _answer(bus, now):
+    """Offer a beat read and a response for the next cycle."""
+    bus.tokens = min(bus.tokens + bus.rate, bus.depth)
+    contended = bus.fill_count > 0 and bus.tokens < 2 * bus.cost
+    place = bus.memory_head & (REQUEST_PLACES - 1)
+    if (bus.tokens >= bus.cost and not (contended and bus.writes_turn) and bus.memory_count > 0
+            and bus.memory_time[place] <= now + 1):
+        bus.tokens -= bus.cost
+        bus.writes_turn = 1
+        bus.memory_beats[place] -= 1
+        last = bus.memory_beats[place] == 0
+        arrives = (now + 1 + _RETURN) & 3
+        bus.coming[arrives], bus.coming_last[arrives] = bus.memory_owner[place], last
+        if last:
+            bus.memory_head += 1
+            bus.memory_count -= 1
+    place = bus.answer_head & (REQUEST_PLACES - 1)
+    if bus.answer_count > 0 and bus.answer_time[place] <= now + 1:
+        bus.answering[(now + 1 + _RETURN) & 3] = bus.answer_owner[place]
+        bus.answer_head += 1
+        bus.answer_count -= 1
+
+
+@njit
+def _take_data(bus, tokens, now):
+    """Take a beat to write, if one is on the port."""
+    if bus.output_count == 0 or bus.output_time[0] > now:
+        return
+    if bus.fill_count == 0 or tokens < bus.cost:
+        return
+    bus.output_count -= 1
+    bus.output_time[0] = bus.output_time[1]
+    bus.tokens -= bus.cost
+    bus.writes_turn = 0
+    place = bus.fill_head & (REQUEST_PLACES - 1)
+    bus.fill_beats[place] -= 1
+    if bus.fill_beats[place] == 0:
+        end = (bus.answer_head + bus.answer_count) & (REQUEST_PLACES - 1)
+        bus.answer_time[end] = now + bus.latency
+        bus.answer_owner[end] = bus.fill_owner[place]
+        bus.answer_count += 1
+        bus.fill_head += 1
+        bus.fill_count -= 1
+
+
+@njit
+def _write_beats(bus, writers, now):
+    """Move a beat of the writer whose turn it is to the port; begin the next burst."""
+    ready = bus.output_count < 2
+    beat, finish = False, False
+    if bus.turn >= 0:
+        writer = writers[bus.turn]
+        if writer.sends and ready:
+            beat, finish = True, writer.sends_last == 1
+            writer.sends = 0
+            bus.output_time[bus.output_count] = now + 1
+            bus.output_count += 1
+    begin = not bus.urgent or bus.pause == 0
+    if bus.turn < 0 or finish:
+        place = bus.order_head & (REQUEST_PLACES - 1)
+        bus.turn = -1
+        if begin and bus.order_count > 0 and bus.order_time[place] <= now:
+            bus.turn = bus.order_owner[place]
+            bus.order_head += 1
+            bus.order_count -= 1
+    if beat:
+        bus.pause = min(bus.pause + _BEAT_PAUSE, _MOST_PAUSE)
+    elif bus.pause > 0:
+        bus.pause -= 1
+
+
+@njit
+def _grant_reads(bus, readers, now):
+    """Take the burst that was granted a cycle ago; grant the next one, in turn."""
+    count, urgent = len(readers), False
+    for place in range(count):
+        urgent = urgent or readers[place].urgent
+    bus.urgent = urgent
+    chosen = -1
+    if bus.read_room:
+        for step in range(count):
+            place = (bus.read_behind + step) % count
+            if readers[place].asks and readers[place].on_way < _READS:
+                chosen = place
+                break
+    granted = bus.read_grant
+    if granted >= 0 and readers[granted].asks:
+        reader = readers[granted]
+        end = (bus.read_head + bus.read_count) & (REQUEST_PLACES - 1)
+        bus.read_owner[end], bus.read_beats[end] = granted, reader.asked_beats
+        bus.read_time[end] = now + _QUEUE
+        bus.read_count += 1
+        reader.asks = 0
+        reader.on_way += 1
+    bus.read_grant = chosen
+    if chosen >= 0:
+        bus.read_behind = chosen + 1
+    bus.read_room = bus.read_count - 1 < _QUEUED
+
+
+@njit
+def _grant_writes(bus, writers, now):
+    """Do the same for bursts to write."""
+    count, chosen = len(writers), -1
+    if bus.write_room:
+        for step in range(count):
+            place = (bus.write_behind + step) % count
+            if writers[place].asks and writers[place].on_way < _WRITES:
+                chosen = place
+                break
+    granted = bus.write_grant
+    if granted >= 0 and writers[granted].asks:
+        writer = writers[granted]
+        end = (bus.write_head + bus.write_count) & (REQUEST_PLACES - 1)
+        bus.write_owner[end], bus.write_beats[end] = granted, writer.asked_beats
+        bus.write_time[end] = now + _QUEUE
+        bus.write_count += 1
+        end = (bus.order_head + bus.order_count) & (REQUEST_PLACES - 1)
+        bus.order_owner[end], bus.order_time[end] = granted, now + _QUEUE
+        bus.order_count += 1
+        writer.asks = 0
+        writer.on_way += 1
+    bus.write_grant = chosen
+    if chosen >= 0:
+        bus.write_behind = chosen + 1
+    bus.write_room = bus.write_count - 1 < _QUEUED and bus.order_count - 1 < _ORDERED
