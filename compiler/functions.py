@@ -151,6 +151,8 @@ FUNCTIONS = {function.name: function for function in (
     Function("sqrt", np.sqrt, positive=True, zero=True),
     Function("reciprocal", lambda x: 1 / x, positive=True),
     Function("log", np.log, positive=True),
+    # For powers of 0: so far below that what it is an exponent for vanishes.
+    Function("log_from_0", lambda x: np.log(np.maximum(x, 2.0**-20)), positive=True, zero=True),
 )}
 
 

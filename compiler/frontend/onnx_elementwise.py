@@ -90,7 +90,7 @@ def _power(layer):
         name = power(steps, layer.inputs[0], float(exponent.reshape(())))
         layer.result(steps.reshape(name, shape), shape)
         return
-    # The logarithm of a positive base, times the exponent, as an exponent of e.
+    # The logarithm of a base that is not negative, times the exponent, as an exponent of e.
     if layer.is_constant(0):
         base = layer.constant(0, "base")
         if base.min() <= 0:
@@ -100,7 +100,7 @@ def _power(layer):
         name = steps.with_constant("mul", layer.inputs[1], np.log(base))
     else:
         layer.shape(0)
-        logarithm = steps.function(layer.inputs[0], "log")
+        logarithm = steps.function(layer.inputs[0], "log_from_0")
         if layer.is_constant(1):
             name = steps.with_constant("mul", logarithm, layer.constant(1, "exponent"))
         else:

@@ -12,6 +12,9 @@ from .onnx_steps import Steps
 
 __all__ = ["NORMALISATION"]
 
+#: Norm by which zeros are divided.
+_LEAST_NORM = 2.0**-60
+
 
 def _batch_norm(layer):
     layer.require("training_mode", 0, 0, "0 (inference)")
@@ -124,6 +127,8 @@ def _lp_norm(layer):
     size = steps.function(name, "abs") if order == 1 else steps.square(name)
     norm = steps.reduce(size, "sum", [axis])
     norm = norm if order == 1 else steps.function(norm, "sqrt")
+    # Zeros stay zeros: the machine has 0 / 0 = 0.
+    norm = steps.limit(norm, "max", _LEAST_NORM)
     layer.result(steps.join("div", name, norm), shape)
 
 

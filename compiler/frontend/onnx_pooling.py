@@ -14,6 +14,9 @@ from .onnx_windows import spatial, windows_of
 
 __all__ = ["POOLING"]
 
+#: Norm by which zeros are divided.
+_LEAST = 2.0**-60
+
 
 def _pool(kind):
     def handler(layer):
@@ -131,24 +134,37 @@ def _over_all(layer, name, kind):
 def _order(layer):
     """Return p of a norm."""
     order = layer.attribute("p", 2)
-    if order not in (1, 2):
-        # Small sums of higher powers would be less than a step beside large ones.
-        raise layer.fault(f"attribute p is {order}; supported are norms of order 1 and 2")
+    if order < 1:
+        raise layer.malformed(f"attribute p is {order}; it must be at least 1")
     return order
 
 
 def _powers(layer, order):
-    """Return the name of what a norm sums: sizes to its power."""
+    """Return the name of what a norm of order 1 or 2 sums: sizes, or their squares."""
     layer.shape()
     steps, name = Steps(layer), layer.inputs[0]
     return steps.function(name, "abs") if order == 1 else steps.square(name)
 
 
 def _root(layer, name, order, count):
-    """Make the norm from the mean of ``count`` powers."""
+    """Make the norm of order 1 or 2 from the mean of ``count`` powers."""
     steps = Steps(layer)
     name = steps.line(name, count)
     layer.result(steps.function(name, "sqrt") if order == 2 else name, steps.shape(name))
+
+
+def _high_norm(steps, name, axis, order):
+    """Return the norm of order 3 or more along an axis, which stays with one sample.
+
+    Sizes are divided by the largest of them: a small sum of high powers would be less than a step
+    beside a large one.
+    """
+    size = steps.function(name, "abs")
+    largest = steps.reduce(size, "max", [axis])
+    # Zeros alone are 0 / 0, which the machine has as 0.
+    shares = steps.join("div", size, steps.limit(largest, "max", _LEAST))
+    sums = steps.reduce(steps.function(shares, "power", order), "sum", [axis])
+    return steps.join("mul", steps.function(sums, "root", 1 / order), largest)
 
 
 def _lp_pool(layer):
@@ -156,14 +172,43 @@ def _lp_pool(layer):
     windows, dilation = _windows(layer, shape[2:])
     # Every window has as many taps, with zeros in the padding and beyond it.
     windows = replace(windows, stated=windows.after)
-    name = _pooled(layer, _powers(layer, order), shape, windows, dilation, "average", True)
-    _root(layer, name, order, math.prod(layer.sizes("kernel_shape", (0,) * len(windows.size))))
+    if order <= 2:
+        name = _pooled(layer, _powers(layer, order), shape, windows, dilation, "average", True)
+        taps = layer.sizes("kernel_shape", (0,) * len(windows.size))
+        _root(layer, name, order, math.prod(taps))
+        return
+    steps, name = Steps(layer), layer.inputs[0]
+    for axis in range(2, len(shape)):
+        # The norm over a rectangle is one of its rows' norms.
+        name = _high_norm(steps, *_windows_along(steps, name, axis, windows.axis(axis - 2),
+                                                 dilation[axis - 2]), order)
+        made = steps.shape(name)
+        name = steps.reshape(name, (*made[:axis + 1], *made[axis + 2:]))
+    layer.result(name, steps.shape(name))
+
+
+def _windows_along(steps, name, axis, windows, dilation):
+    """Return (name, axis) of a tensor's windows along one axis, their taps on the next one."""
+    shape, count = steps.shape(name), windows.outputs[0]
+    taps = np.arange(count)[:, None] * windows.stride[0] - windows.before[0] \
+        + np.arange(0, windows.window[0], dilation)
+    inside = (taps >= 0) & (taps < windows.size[0])
+    chosen = [None] * len(shape)
+    chosen[axis] = np.where(inside, taps, -1).reshape(-1)
+    name = steps.gather(name, chosen)
+    return steps.reshape(name, (*shape[:axis], *taps.shape, *shape[axis + 1:])), axis + 1
 
 
 def _global_lp_pool(layer):
     order = _order(layer)
-    name = _over_all(layer, _powers(layer, order), "average")
-    _root(layer, name, order, math.prod(layer.shape()[2:]))
+    if order <= 2:
+        name = _over_all(layer, _powers(layer, order), "average")
+        _root(layer, name, order, math.prod(layer.shape()[2:]))
+        return
+    steps, shape = Steps(layer), spatial(layer, "pooling")
+    name = steps.reshape(layer.inputs[0], (*shape[:2], math.prod(shape[2:])))
+    name = steps.reshape(_high_norm(steps, name, 2, order), (*shape[:2], *(1 for _ in shape[2:])))
+    layer.result(name, steps.shape(name))
 
 
 _WINDOW = ("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides")

@@ -77,10 +77,11 @@ FUNCTIONS = {
     "sqrt": lambda x: x**0.5,
     "reciprocal": lambda x: x**-1.0,
     "log": lambda x: np.log2(x) * np.log(2),
+    "log_from_0": lambda x: np.log(2) * np.where(x > 2.0**-20, np.log2(np.where(x > 0, x, 1)), -20),
 }
 
 #: Functions that take smaller samples as this one.
-_LEAST = {"sqrt": 0, "root": 0, "reciprocal": 1, "log": 1}
+_LEAST = {"sqrt": 0, "root": 0, "reciprocal": 1, "log": 1, "log_from_0": 0}
 
 #: Functions whose table is exact where both points are equal.
 _EXACT = {"abs", "clip", "count_down", "identity", "relu"}

@@ -139,7 +139,10 @@ def _window(make, sizes, dilated=False):
     if dilated:
         options["dilations"] = steps
     auto = make.one_of((None, None, "SAME_UPPER", "SAME_LOWER", "VALID"))
-    if auto and not (auto != "VALID" and max(steps) > 1):
+    # onnxruntime takes no windows that are apart, and fewer dilated ones, with SAME.
+    plain = all(step == 1 and stride <= taps
+                for step, stride, taps in zip(steps, strides, kernel, strict=True))
+    if auto == "VALID" or (auto and plain):
         made = [-(-size // stride) if auto != "VALID" else (size - taps) // stride + 1
                 for size, stride, taps in zip(sizes, strides, reach, strict=True)]
         return options | {"auto_pad": auto}, made

@@ -22,7 +22,7 @@ def onnx_graphs(draw, most_nodes=10):
         name = make.one_of(make.shapes)
         shape = make.shapes[name]
         kinds = [MOVES, ARITHMETIC]
-        if len(shape) >= 3:
+        if 3 <= len(shape) <= 5:
             kinds += [MAP_ARITHMETIC, MAP_ARITHMETIC, MAP_MOVES]
         make.one_of(make.one_of(kinds))(make, name, shape)
     while not make.nodes:
@@ -33,7 +33,7 @@ def onnx_graphs(draw, most_nodes=10):
     outputs = dict.fromkeys([*(name for name in made if name not in read),
                              *(name for name in sources if name in made), make.one_of(made)])
     # An input of the network is an output only behind a node.
-    for name in sources:
+    for name in dict.fromkeys(sources):
         if name in make.inputs:
             make.nodes.append(node("Identity", [name], f"{name}_same"))
             outputs[f"{name}_same"] = None

@@ -51,6 +51,13 @@ def functions():
     for exponent in (0, 3, 5, -2, 1.5, -0.75):
         yield _one(f"Pow {exponent}", "Pow", (3, 4), {"e": np.float32(exponent)}, positive=True)
     yield _reciprocal()
+    for op, base in (("Relu", "x"), ("Abs", "z")):
+        shapes = {"x": (3, 4), "z": (3, 4)}
+        yield f"Pow of a base down to 0, {op}", model(
+            [node(op, [base], "b"), node("Sigmoid", ["x"], "s"), node("Add", ["s", "one"], "e"),
+             node("Pow", ["b", "e"], "y")], {name: shapes[name] for name in sorted({"x", base})},
+            constants={"one": np.float32(1)}), {
+                name: shapes[name] for name in sorted({"x", base})}
 
 
 def _reciprocal():
@@ -103,6 +110,8 @@ def windows():
         yield _one(f"AveragePool {rank}-D ceil counting", "AveragePool", shape, opset=19,
                    kernel_shape=[3] * rank, pads=[1, 0, 0][:rank] * 2, strides=[2] * rank,
                    count_include_pad=1, ceil_mode=1)
+        yield _one(f"LpPool {rank}-D of order 3", "LpPool", shape, p=3, **options)
+        yield _one(f"GlobalLpPool {rank}-D of order 4", "GlobalLpPool", shape, p=4)
         for op in ("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"):
             yield _one(f"{op} {rank}-D", op, shape)
     yield _one("LpPool of order 1", "LpPool", (1, 3, 6, 5), kernel_shape=[2, 2], p=1)
