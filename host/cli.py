@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from hdl.boards import BOARDS
+
 from . import commands
 from .accuracy import compare_file
 from .bench_layers import LayersBench
 from .bench_scene import SceneBench
+from .bitstream.board import build_board
 from .check import check_file
 from .console import ProgressDisplay
 from .demo import Demo
@@ -228,6 +231,26 @@ def _verilog(
                                          baud=baud, bus=not no_bus)
     for path in written:
         typer.echo(path)
+
+
+@app.command("build")
+def _build(
+        board: Annotated[str, typer.Option("--board", metavar="B", help="Board: "
+                                           f"{', '.join(BOARDS)}.")],
+        output: Annotated[Path | None, typer.Option(
+            "-o", "--output", metavar="DIR",
+            help="Folder to write to (default: build/boards/B).")] = None,
+        target: Annotated[str | None, typer.Option(
+            "--target", metavar="T", help="Another machine than the one made for the board.")] =
+        None,
+        seed: Annotated[int, typer.Option(
+            metavar="N", help="Start of the router's random numbers.")] = 1,
+        as_json: Json = False):
+    """Build a bitstream for a board, or a project for its vendor's tools."""
+    with ProgressDisplay() as progress:
+        result = build_board(board, output or Path("build/boards", board), target=target,
+                             seed=seed, progress=progress)
+    _print(result, as_json)
 
 
 @app.command("area")

@@ -41,6 +41,7 @@ class Result:
 def user_errors():
     """Return the exceptions that are the user's to mend: bad input, or a run that failed."""
     from compiler.errors import CompileError, ProgramError
+    from hdl.boards import BoardError
     from sim.rtl.machine import MachineError
     from sim.rtl.toolchain import ToolchainError
 
@@ -48,8 +49,8 @@ def user_errors():
     from .samples import InputError
     from .verify import ProofError
 
-    return (BatchError, CompileError, ProgramError, InputError, DeviceError, MachineError,
-            ProofError, ToolchainError, files.FileError, UsageError, OSError)
+    return (BatchError, BoardError, CompileError, ProgramError, InputError, DeviceError,
+            MachineError, ProofError, ToolchainError, files.FileError, UsageError, OSError)
 
 
 def describe(error):

@@ -9,6 +9,7 @@ from hdl.target import XILINX
 from sim.rtl.design import target_verilog
 
 from .. import render
+from ..bitstream.routed import recall
 from .cells import DEVICES, RESOURCES, resources
 from .levels import Path as LogicPath
 from .levels import levels
@@ -66,12 +67,15 @@ class Area:
         The device, if the target is made for one.
     components : tuple of Component
         The component that takes most LUTs first.
+    routed : dict of str to float
+        Hertz at which `neuflow build` has routed this very machine, by board; empty if it has not.
     """
 
     target: str
     family: str
     device: object
     components: tuple
+    routed: dict
 
     @property
     def total(self):
@@ -92,6 +96,7 @@ class Area:
             "total": dict(sorted(self.total.items())),
             "share": {name: round(self.total[name] / most, 4) for name, most in capacity.items()},
             "levels": max(part.path.levels for part in self.components),
+            "routed_hz": {board: round(hertz) for board, hertz in self.routed.items()},
             "components": [{
                 "name": part.name, "instances": part.instances, "resources": part.resources,
                 "levels": part.path.levels, "path": list(part.path.signals),
@@ -114,10 +119,12 @@ class Area:
             rows.append((f"of {self.device.name}", "",
                          *(f"{self.total[name] / self.device.capacity[name]:.1%}"
                            for name in names), "", ""))
+        routed = [f"routed on {board}: {hertz / 1e6:.1f} MHz"
+                  for board, hertz in self.routed.items()]
         over = [f"{part.name}: {name} {value:,}, budget {most:,}"
                 for part in self.components for name, (value, most) in part.excess.items()]
         return (render.table(headers, rows, title=f"{self.target}, each component once",
-                             numbers=headers[1:-1]), *over)
+                             numbers=headers[1:-1]), *routed, *over)
 
 
 def measure(target, progress=None):
@@ -159,7 +166,7 @@ def measure(target, progress=None):
                       timings[name].inside, budgets.get(name, {})) for name in order]
     first = RESOURCES[family][0]
     made.sort(key=lambda part: -part.instances * part.resources.get(first, 0))
-    return Area(target.name, family, device, tuple(made))
+    return Area(target.name, family, device, tuple(made), recall(target))
 
 
 def _contained_first(contained):

