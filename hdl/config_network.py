@@ -50,6 +50,9 @@ class ConfigNode(wiring.Component):
     ----------
     units : iterable of Unit
         The node's units, such as the values of `hdl.registers.node_units`.
+    forms : dict of str to Routes, optional
+        Of units that are kept in a form of their own: its ``layout``, and what is kept of each word
+        (``words``). Registers at 0 are all zeros in it, too.
 
     Members
     -------
@@ -58,10 +61,12 @@ class ConfigNode(wiring.Component):
         To the next node.
     commit : In(1)
         One cycle high: make the shadow values active.
+    ending : Out(1)
+        High for one cycle, the last with the old active values.
     start : Out(1)
         High for one cycle, the first with the new active values.
     <unit> : Out(unit.layout)
-        Active values of each unit of registers.
+        Active values of each unit of registers, or of its form's layout.
     <unit> : Out(MemoryWrite)
         For each memory unit the words for its shadow bank.
 
@@ -75,10 +80,12 @@ class ConfigNode(wiring.Component):
     Source: docs/architecture.md, "Units, configuration and commit".
     """
 
-    def __init__(self, units):
+    def __init__(self, units, forms=None):
         self.units = tuple(units)
+        self.forms = {unit.name: _Plain(unit) for unit in self.units
+                      if isinstance(unit, Unit) and not unit.memory} | dict(forms or {})
         members = {"bus_i": In(ConfigBus()), "bus_o": Out(ConfigBus()),
-                   "commit": In(1), "start": Out(1)}
+                   "commit": In(1), "ending": Out(1), "start": Out(1)}
         numbers = {CLEAR_UNIT: "the word that clears a node"}
         for unit in self.units:
             if not isinstance(unit, Unit):
@@ -91,7 +98,8 @@ class ConfigNode(wiring.Component):
                                  f"is that of {numbers[unit.number]}")
             numbers[unit.number] = f"unit {unit.name!r}"
             members[unit.name] = Out(
-                MemoryWrite(ceil_log2(unit.words)) if unit.memory else unit.layout)
+                MemoryWrite(ceil_log2(unit.words)) if unit.memory
+                else self.forms[unit.name].layout)
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -109,8 +117,7 @@ class ConfigNode(wiring.Component):
             selected.eq(self.bus_i.valid & self.bus_i.mask[0]),
         ]
 
-        commit = Signal()
-        m.d.sync += [commit.eq(self.commit), self.start.eq(commit)]
+        m.d.sync += [self.ending.eq(self.commit), self.start.eq(self.ending)]
 
         for unit in self.units:
             port = getattr(self, unit.name)
@@ -118,18 +125,31 @@ class ConfigNode(wiring.Component):
             if unit.memory:
                 m.d.sync += [port.en.eq(taken), port.addr.eq(word.offset), port.data.eq(word.data)]
                 continue
-            shadow = Signal(unit.layout, name=f"{unit.name}_shadow")
+            form = self.forms[unit.name]
+            shadow = Signal(form.layout, name=f"{unit.name}_shadow")
             with m.If(taken):
                 low = 0
                 with m.Switch(word.offset):
-                    for offset, register in enumerate(unit.word_registers()):
-                        high = low + register.width
+                    for offset, value in enumerate(form.words(word.data)):
+                        if value is None:
+                            continue
+                        high = low + len(value)
                         with m.Case(offset):
-                            m.d.sync += shadow.as_value()[low:high].eq(word.data)
+                            m.d.sync += shadow.as_value()[low:high].eq(value)
                         low = high
             with m.If(selected & (word.unit == CLEAR_UNIT)):
                 m.d.sync += shadow.eq(0)
-            with m.If(commit):
+            with m.If(self.ending):
                 m.d.sync += port.eq(shadow)
 
         return m
+
+
+class _Plain:
+    """Registers kept as they are written."""
+
+    def __init__(self, unit):
+        self.unit, self.layout = unit, unit.layout
+
+    def words(self, word):
+        return [word[:register.width] for register in self.unit.word_registers()]

@@ -10,6 +10,7 @@ from pathlib import Path
 from .control.counters import counter_names
 from .control.host_registers import COUNTER_BASE, ERROR_TEXTS, HOST_REGISTERS
 from .registers import FIFO_MODES, OPERATIONS, RELATIONS, SINKS, SOURCES, dma_units, tile_units
+from .routes import tile_choices
 from .target import TARGETS, Memory, Target, get_target
 
 __all__ = ["PAGE", "REGISTER_CYCLES", "START_CYCLES", "interface_page", "register_page"]
@@ -85,6 +86,19 @@ def _codes(title, names, first=0):
     return f"{title}: " + ", ".join(f"{first + i} `{name}`" for i, name in enumerate(names)) + ".\n"
 
 
+def _routes(target):
+    """Return a table of the sources that each sink can take, by kind of tile."""
+    kinds = {(tile in target.convolvers, tile in target.dma_tiles): None
+             for tile in range(target.tiles)}
+    choices = [tile_choices(target, convolver=convolver, dma=dma) for convolver, dma in kinds]
+    names = ["with convolver and DMA port" if convolver else "with DMA port" if dma else "others"
+             for convolver, dma in kinds]
+    rows = [(f"`{sink}`", *(" ".join(made.get(sink, ())) for made in choices))
+            for sink in choices[0]]
+    return ["A sink takes these sources, by kind of tile; any other counts as none.\n",
+            _table(("sink", *names), rows)]
+
+
 def _host_registers(target):
     errors = sorted((int(code), text) for code, text in ERROR_TEXTS.items())
     return [
@@ -110,6 +124,7 @@ def register_page(target):
     parts += [
         "## Codes\n",
         _codes("Router sources", SOURCES, first=1), _codes("Router sinks", SINKS),
+        *_routes(target),
         _codes("Operations", OPERATIONS), _codes("FIFO modes", FIFO_MODES),
         _codes("Relations", RELATIONS),
         *_host_registers(target),

@@ -4,135 +4,119 @@ from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .registers import SINKS, SOURCES, tile_units
+from .registers import SINKS, SOURCES
+from .routes import Routes
 from .select import select
-from .stream import SkidBuffer
-from .target import get_target
 
 __all__ = ["Router"]
-
-#: Links to neighbours: their outputs are registered here, other sinks are buffered by the units.
-LINKS = ("n", "e", "s", "w")
-
-#: The router's registers are the same on every target.
-LAYOUT = tile_units(get_target("tiny"), convolver=False)["router"].layout
-
-
-def _checked(kind, names, known):
-    names = tuple(names)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"unknown router {kind} {unknown[0]!r}; {kind}s are {', '.join(known)}")
-    if len(set(names)) != len(names):
-        raise ValueError(f"router {kind}s must differ, not {', '.join(names)}")
-    if not names:
-        raise ValueError(f"a router needs at least one {kind}")
-    return tuple(name for name in known if name in names)
 
 
 class Router(wiring.Component):
     """Connect each sink of a tile to the source that its register names.
 
-    A source that feeds several sinks is an eager fork: each sink takes the word when it can, the
-    source moves on when all have. A sink without source is never offered a word, a source without
-    sinks is never ready. Latency 0 cycles, to a neighbour 1 cycle; 1 word a cycle on every sink.
+    A source that feeds several sinks moves on when all of them have room. Every sink is registered
+    and has room for two words, so that no path leads from a sink to a source: what is ready
+    depends on the sinks' own registers alone. A sink without source is never offered a word, a
+    source without sinks is never ready. Latency 1 cycle, 1 word a cycle on every sink.
 
     Parameters
     ----------
-    sources : iterable of str
-        Those of `SOURCES` that the tile has.
-    sinks : iterable of str
-        Those of `SINKS` that the tile has.
-    unconnected : iterable of (str, str)
-        Pairs of a source and a sink that no circuit joins: the sink counts that source as none.
+    choices : dict of str to sequence of str
+        For each sink, a name in `SINKS`, the sources that it can take, names in `SOURCES`.
 
     Members
     -------
     i_<source> : In(stream of signed(16))
     o_<sink> : Out(stream of signed(16))
-        To a neighbour (n, e, s, w) through a skid buffer.
-    config : In(router's layout)
-        ``source[SINKS.index(sink)]`` is 0 for none, else an index into `SOURCES` plus 1. A source
-        that the tile lacks counts as none.
-    start : In(1)
-        First cycle of a new ``config``: empties the skid buffers and forgets who has taken the
-        present words. While high nothing is taken or offered.
+    routes : In(layout of `Routes`)
+    ending : In(1)
+        High in the last cycle before a new ``routes``. Empties the sinks: in the first cycle of the
+        new routes nothing is taken or offered.
 
     Raises
     ------
     ValueError
-        If a name is unknown or given twice, or there is none, or a sink is left without sources.
+        If a name is unknown or given twice, or there is no sink, or a sink is left without sources.
 
     Source: docs/architecture.md, "Router".
     """
 
-    def __init__(self, sources, sinks, unconnected=()):
-        self.sources = _checked("source", sources, SOURCES)
-        self.sinks = _checked("sink", sinks, SINKS)
-        unconnected = set(unconnected)
-        #: For each sink the sources it can take.
-        self.choices = {sink: [source for source in self.sources
-                               if (source, sink) not in unconnected] for sink in self.sinks}
-        for sink, choices in self.choices.items():
-            if not choices:
+    def __init__(self, choices):
+        if not choices:
+            raise ValueError("a router needs at least one sink")
+        _check("sink", choices, SINKS)
+        for sink, sources in choices.items():
+            if not sources:
                 raise ValueError(f"router sink {sink} is left without sources")
+            _check("source", sources, SOURCES)
+        #: For each sink the sources it can take.
+        self.choices = {sink: tuple(choices[sink]) for sink in SINKS if sink in choices}
+        self.sources = tuple(source for source in SOURCES
+                             if any(source in sources for sources in self.choices.values()))
+        self.sinks = tuple(self.choices)
         samples = stream.Signature(signed(16))
         super().__init__(
             {f"i_{name}": In(samples) for name in self.sources}
             | {f"o_{name}": Out(samples) for name in self.sinks}
-            | {"config": In(LAYOUT), "start": In(1)})
+            | {"routes": In(Routes(self.choices).layout), "ending": In(1)})
 
     def elaborate(self, platform):
         m = Module()
-
-        readies, users = {}, {}
+        free = {name: Signal(init=1, name=f"free_{name}") for name in self.sinks}
+        moves = {}
         for name in self.sources:
-            readies[name] = getattr(self, f"i_{name}").ready
-            users[name] = []  # (whether the sink takes it, whether the sink holds no one up)
-
-        for name in self.sinks:
-            choices = self.choices[name]
-            sink = getattr(self, f"o_{name}")
-            if name in LINKS:
-                m.submodules[f"skid_{name}"] = skid = SkidBuffer(signed(16))
-                m.d.comb += skid.clear.eq(self.start)
-                wiring.connect(m, wiring.flipped(sink), skid.o)
-                sink = skid.i
-
-            # Decoded once, while `start` holds everything still: a bit a source, and the place
-            # of the source among the choices.
-            wanted = self.config.source[SINKS.index(name)]
-            take = Signal(len(choices), name=f"take_{name}")
-            taking = Signal(name=f"taking_{name}")
-            place = Signal(max(1, (len(choices) - 1).bit_length()), name=f"place_{name}")
-            hits = [wanted == SOURCES.index(source) + 1 for source in choices]
-            m.d.sync += [take.eq(Cat(hits)), taking.eq(Cat(hits).any())]
-            for bit in range(len(place)):
-                m.d.sync += place[bit].eq(
-                    Cat(hit for index, hit in enumerate(hits) if index >> bit & 1).any())
-
-            done = Signal(name=f"done_{name}")
-            sources = [getattr(self, f"i_{source}") for source in choices]
+            source = getattr(self, f"i_{name}")
+            takes = [(self.routes[sink].takes[choices.index(name)], free[sink])
+                     for sink, choices in self.choices.items() if name in choices]
+            # Decoded while the first cycle of the routes holds everything still.
+            used = Signal(name=f"used_{name}")
+            m.d.sync += used.eq(Cat(take for take, _ in takes).any() & ~self.ending)
+            moves[name] = Signal(name=f"moves_{name}")
             m.d.comb += [
-                sink.payload.eq(select(place, [source.payload for source in sources])),
-                sink.valid.eq(select(place, [source.valid for source in sources])
-                              & taking & ~done & ~self.start),
+                source.ready.eq(used & Cat(~take | room for take, room in takes).all()),
+                moves[name].eq(source.ready & source.valid),
             ]
-            # The source moves on if it is valid.
-            moves = select(place, [readies[source] for source in choices]) & taking
-            with m.If(self.start | moves):
-                m.d.sync += done.eq(0)
-            with m.Elif(sink.valid & sink.ready):
-                m.d.sync += done.eq(1)
-
-            free = Signal(name=f"free_{name}")
-            m.d.comb += free.eq(done | sink.ready)
-            for index, source in enumerate(choices):
-                users[source].append((take[index], free))
-
-        for name, pairs in users.items():
-            used = Cat(take for take, _ in pairs)
-            m.d.comb += readies[name].eq(
-                used.any() & (~used | Cat(free for _, free in pairs)).all() & ~self.start)
-
+        for name in self.sinks:
+            self._sink(m, name, free[name], moves)
         return m
+
+    def _sink(self, m, name, free, moves):
+        """Register what a sink takes; ``free`` is low while a second word waits behind the first.
+
+        That word waits at input 0 of the multiplexer that chooses the source.
+        """
+        sink, choices = getattr(self, f"o_{name}"), self.choices[name]
+        place = self.routes[name].place
+        following = Signal.like(place, name=f"following_{name}")
+        waiting = Signal(signed(16), name=f"waiting_{name}", reset_less=True)
+        valid = Signal(name=f"valid_{name}")
+        payload = Signal(signed(16), name=f"payload_{name}", reset_less=True)
+        m.d.comb += [sink.valid.eq(valid), sink.payload.eq(payload)]
+
+        chosen = Signal(signed(16), name=f"chosen_{name}")
+        taken = Signal(name=f"taken_{name}")
+        advance = ~valid | sink.ready
+        still_free = Signal(name=f"still_free_{name}")
+        m.d.comb += [
+            chosen.eq(select(following, [waiting, *(getattr(self, f"i_{source}").payload
+                                                    for source in choices)])),
+            taken.eq(select(place, [0, *(moves[source] for source in choices)])),
+            still_free.eq(advance | (free & ~taken)),
+        ]
+        m.d.sync += following.eq(place & still_free.replicate(len(place)))
+        with m.If(free):
+            m.d.sync += waiting.eq(chosen)
+        with m.If(advance):
+            m.d.sync += payload.eq(chosen)
+        with m.If(self.ending):
+            m.d.sync += [valid.eq(0), free.eq(1)]
+        with m.Else():
+            m.d.sync += [valid.eq(taken | ~free | ~advance), free.eq(still_free)]
+
+
+def _check(kind, names, known):
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"unknown router {kind} {unknown[0]!r}; {kind}s are {', '.join(known)}")
+    if len(set(names)) != len(names):
+        raise ValueError(f"router {kind}s must differ, not {', '.join(names)}")

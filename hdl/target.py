@@ -14,7 +14,7 @@ from dataclasses import dataclass
 __all__ = ["DESIGN_VERSION", "TARGETS", "XILINX", "Memory", "Target", "get_target"]
 
 #: Counts changes of behaviour that a program can see; part of every fingerprint.
-DESIGN_VERSION = 5
+DESIGN_VERSION = 6
 
 #: What ``primitives`` of targets for Xilinx devices is; also a platform of Amaranth's.
 XILINX = "xilinx"

@@ -12,8 +12,9 @@ from .fifo_bank import FifoBank
 from .hierarchy import Inline
 from .mapper import Mapper
 from .operators import Operator
-from .registers import SINKS, SOURCES, tile_units
+from .registers import tile_units
 from .router import Router
+from .routes import Routes, tile_choices, tile_ports
 
 __all__ = ["DIRECTIONS", "Tile", "tile_kind"]
 
@@ -81,14 +82,8 @@ class Tile(wiring.Component):
             links |= {"i_dma": In(samples), "o_dma": Out(samples)}
         if convolver:
             links["weights"] = In(samples)
-        fifos = [f"fifo{index}" for index in range(target.fifos)]
-        local = {*DIRECTIONS, "mapper", "op0", "op1", "op0_a", "op0_b", "op1_a", "op1_b", *fifos}
-        if dma:
-            local.add("dma")
-        if convolver:
-            local |= {"conv0", "conv1", "conv_a", "conv_b"}
-        self.sources = tuple(name for name in SOURCES if name in local)
-        self.sinks = tuple(name for name in SINKS if name in local)
+        self.sources, self.sinks = tile_ports(target, convolver=convolver, dma=dma)
+        self.routes = Routes(tile_choices(target, convolver=convolver, dma=dma))
         super().__init__(links | {
             "bus_i": In(ConfigBus()), "bus_o": Out(ConfigBus()), "commit": In(1),
             "busy": Out(1), "saturated": Out(1), "events": Out(len(CONVOLVER_EVENTS)),
@@ -102,16 +97,15 @@ class Tile(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         target, library = self.target, self.library
-        # The same with and without a DMA port: its registers are in another node.
         node = m.submodules.config = library.get(
-            f"{tile_kind(self.has_convolver, False)}_config",
-            lambda: ConfigNode(tuple(self.units.values())))
+            f"{self.kind}_config",
+            lambda: ConfigNode(tuple(self.units.values()), {"router": self.routes}))
         wiring.connect(m, wiring.flipped(self.bus_i), node.bus_i)
         wiring.connect(m, node.bus_o, wiring.flipped(self.bus_o))
         m.d.comb += node.commit.eq(self.commit)
 
         router = m.submodules.router = library.get(
-            f"{self.kind}_router", lambda: Router(self.sources, self.sinks, self._unconnected()))
+            f"{self.kind}_router", lambda: Router(self.routes.choices))
         operators = [library.get("operator", Operator) for _ in range(2)]
         fifos = m.submodules.fifo_bank = library.get("fifo_bank", lambda: FifoBank(target))
         mapper = m.submodules.mapper = library.get("mapper", lambda: Mapper(target))
@@ -121,7 +115,8 @@ class Tile(wiring.Component):
             wiring.connect(m, operator.divider, user)
         wiring.connect(m, node.mapper_table, mapper.table)
 
-        units = {"router": router, "op0": operators[0], "op1": operators[1], "fifo": fifos,
+        m.d.comb += [router.routes.eq(node.router), router.ending.eq(node.ending)]
+        units = {"op0": operators[0], "op1": operators[1], "fifo": fifos,
                  "mapper": mapper}
         sources = {"mapper": mapper.o, "op0": operators[0].o, "op1": operators[1].o}
         sinks = {"mapper": mapper.i, "op0_a": operators[0].a, "op0_b": operators[0].b,
@@ -150,13 +145,6 @@ class Tile(wiring.Component):
         m.d.sync += self.saturated.eq(Cat(saturated).any())
         self._connect(m, router, sources, sinks)
         return m
-
-    def _unconnected(self):
-        """Return (source, sink) pairs that no circuit joins: what comes back to where it left."""
-        def origin(sink):
-            return "fifo" if sink.startswith("fifo") else sink.partition("_")[0]
-        return [(source, sink) for source in self.sources for sink in self.sinks
-                if source != "dma" and source.startswith(origin(sink))]
 
     def _connect(self, m, router, sources, sinks):
         """Join the router to the local units and to the tile's own ports."""

@@ -1,6 +1,7 @@
 """The circuit of one step: streams followed from memory through routers and units to memory."""
 
 from hdl.registers import SINKS, SOURCES
+from hdl.routes import missing_routes
 
 from .convolver import convolve
 from .dma import read_samples, weight_samples, write_samples
@@ -42,9 +43,12 @@ class _Circuit:
         """Return the stream that arrives at a sink, or None."""
         if self.active[tile] is None:
             return None
-        source = int(self.active[tile]["router"]["source"][SINKS.index(name)])
+        codes = [int(code) for code in self.active[tile]["router"]["source"]]
+        code = codes[SINKS.index(name)]
         self.taken.add((tile, name))
-        return self.source(tile, SOURCES[source - 1]) if source else None
+        if not code or (name, SOURCES[code - 1]) in missing_routes(self.target, tile, codes):
+            return None
+        return self.source(tile, SOURCES[code - 1])
 
     def source(self, tile, name):
         """Return the stream that a source of a tile's router brings, or None."""

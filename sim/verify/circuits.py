@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 
 from hdl.registers import FIFO_MODES, OPERATIONS, SINKS, SOURCES
+from hdl.routes import missing_routes
 
 __all__ = ["circuit_faults", "step_circuit"]
 
@@ -84,6 +85,7 @@ def _origin(target, active, tile, sink):
 def circuit_faults(target, active, mask):
     """Yield what is wrong with the circuit of a step, one line each."""
     graph = step_circuit(target, active, mask)
+    yield from _route_faults(target, active, graph)
     yield from _fifo_faults(target, active, graph)
     if not nx.is_directed_acyclic_graph(graph):
         cycle = " -> ".join(_name(place) for place, *_ in nx.find_cycle(graph))
@@ -97,6 +99,13 @@ def circuit_faults(target, active, mask):
 
 def _name(place):
     return f"{'-'.join(map(str, place[1:]))} of tile {place[0]}"
+
+
+def _route_faults(target, active, graph):
+    for tile in sorted({tile for tile, *_ in graph.nodes if active[tile]}):
+        codes = [int(code) for code in active[tile]["router"]["source"]]
+        for sink, source in missing_routes(target, tile, codes):
+            yield f"router of tile {tile} cannot connect {sink} to {source}"
 
 
 def _fifo_faults(target, active, graph):

@@ -4,7 +4,8 @@ from random import Random
 import pytest
 
 from hdl.config_network import CLEAR_UNIT, ConfigNode
-from hdl.registers import Register, Unit, node_units
+from hdl.registers import SINKS, SOURCES, Register, Unit, node_units
+from hdl.routes import Routes
 from hdl.target import TARGETS, get_target
 from sim.streams import simulate
 
@@ -78,6 +79,30 @@ def test_registers_become_active_at_the_commit_only(number):
         await commit(ctx, node)
         for unit in registers:
             expect_active(ctx, node, unit, {})
+
+    simulate(node, bench)
+
+
+def test_a_form_keeps_decoded_words():
+    units = node_units(TINY, 2)
+    choices = {"e": ("w", "op0"), "mapper": ("n", "op1")}
+    node = ConfigNode(units.values(), {"router": Routes(choices)})
+
+    async def bench(ctx):
+        for sink, source in (("e", "op0"), ("mapper", "n"), ("w", "e")):
+            await write(ctx, node, 1, units["router"].number, SINKS.index(sink),
+                        SOURCES.index(source) + 1)
+        for _ in range(SHADOW):
+            await ctx.tick()
+        await commit(ctx, node)
+        assert ctx.get(node.router.e) == {"takes": 0b10, "place": 2}
+        assert ctx.get(node.router.mapper) == {"takes": 0b01, "place": 1}
+        # A source that the sink cannot take is none.
+        await write(ctx, node, 1, units["router"].number, SINKS.index("e"), SOURCES.index("n") + 1)
+        for _ in range(SHADOW):
+            await ctx.tick()
+        await commit(ctx, node)
+        assert ctx.get(node.router.e) == {"takes": 0, "place": 0}
 
     simulate(node, bench)
 

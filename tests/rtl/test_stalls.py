@@ -8,11 +8,11 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from formal._routed import RoutedRouter
 from hdl.fifo_bank import FifoBank
 from hdl.mapper import Mapper
 from hdl.registers import FIFO_MODES, OPERATIONS, SINKS, SOURCES, tile_units
 from hdl.requantise import Requantise
-from hdl.router import Router
 from hdl.stream import Fork, SkidBuffer, StreamFifo
 from hdl.target import get_target
 from tests.golden import arithmetic as golden
@@ -57,7 +57,7 @@ def bench():
         operator=OperatorPair(),
         bank=FifoBank(TARGET),
         mapper=Mapper(TARGET),
-        router=Router(SOURCES, SINKS),
+        router=RoutedRouter(dict.fromkeys(SINKS, SOURCES)),
     ))
 
 
@@ -188,7 +188,7 @@ def test_router(bench, stalls):
     code = sum(SOURCES.index(source) + 1 << 4 * index
                for index, source in enumerate(routes.values()))
     bench.set("router.config", code)
-    bench.pulse("router.start")
+    bench.pulse("router.commit")
     words = {source: random_words(BEATS // 4, index)
              for index, source in enumerate(SOURCES) if source in routes.values()}
     run(bench, {f"router.i_{source}": samples for source, samples in words.items()},

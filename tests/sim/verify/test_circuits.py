@@ -83,6 +83,8 @@ def test_circuits_that_run(circuit):
     (_copy({"op0_a": "dma", "op1_a": "op0", "op1_b": "dma", "dma": "op1"}, write=8,
            op0={"operation": SUM, "count": 4}, op1={"operation": ADD}),
      "one path from read of tile 0 holds back 3 samples, FIFOs on the other take 0"),
-], ids=range(12))
+    (_copy({"conv_a": "mapper", "dma": "dma"}),
+     "router of tile 0 cannot connect conv_a to mapper"),
+], ids=range(13))
 def test_circuits_that_would_hang(circuit, fault):
     assert any(fault in one for one in _faults(circuit)), _faults(circuit)
