@@ -132,7 +132,7 @@ def step_uses(program, records):
     ----------
     program : compiler.program.Program
         The program that ran.
-    records : list of host.driver.StepRecord
+    records : list of host.steps.StepRecord
         What `Device.steps` says about the run.
     """
     uses, before = [], 0

@@ -4,7 +4,6 @@
 """
 
 import abc
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,9 +13,10 @@ from sim.functional import FunctionalError, FunctionalMachine
 
 from .driver import DeviceError, DeviceStatus, Driver, Status, check_target
 from .samples import join_outputs, split_inputs
+from .steps import PredictedStep
 
-__all__ = ["BACKENDS", "Device", "FunctionalDevice", "PredictedStep", "ReferenceDevice",
-           "RtlDevice", "open_device"]
+__all__ = ["BACKENDS", "Device", "FunctionalDevice", "ReferenceDevice", "RtlDevice",
+           "open_device"]
 
 
 class Device(abc.ABC):
@@ -220,32 +220,6 @@ class RtlDevice(Device):
     def close(self):
         """End the simulation and its wave file."""
         self.driver.close()
-
-
-@dataclass(frozen=True)
-class PredictedStep:
-    """One step of a run that kept no time.
-
-    Parameters
-    ----------
-    number : int
-        Step.
-    name, layer : str
-        The node and the user's layer it works on.
-    predicted_cycles : int
-        What the compiler expects from commit to end.
-    cycles : None
-        Nothing was measured.
-    counters : dict
-        Empty: nothing was counted.
-    """
-
-    number: int
-    name: str
-    layer: str
-    predicted_cycles: int
-    cycles: None = None
-    counters: dict = field(default_factory=dict)
 
 
 class FunctionalDevice(Device):

@@ -19,9 +19,9 @@ from hdl.control.host_registers import (
 from hdl.target import TARGETS, get_target
 
 from .diagnosis import describe_nodes, describe_ports, step_registers
+from .steps import StepRecord
 
-__all__ = ["DeviceError", "DeviceStatus", "Driver", "StepRecord", "TargetMismatchError",
-           "check_target"]
+__all__ = ["DeviceError", "DeviceStatus", "Driver", "TargetMismatchError", "check_target"]
 
 _START, _STOP = 1, 2
 
@@ -81,38 +81,6 @@ class DeviceStatus:
     busy: int = 0
     saturated: int = 0
     bus_error: int = 0
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """One step of a run, from the program's log.
-
-    Parameters
-    ----------
-    number : int
-        Step.
-    name, layer : str
-        The node and the user's layer it works on.
-    predicted_cycles : int
-        What the compiler expected.
-    commit, end : int
-        Cycle in which the step's configuration became active, and in which it had ended.
-    counters : dict of str to int
-        What each counter counted from the end of the step before to the end of this one.
-    """
-
-    number: int
-    name: str
-    layer: str
-    predicted_cycles: int
-    commit: int
-    end: int
-    counters: dict[str, int]
-
-    @property
-    def cycles(self):
-        """Cycles from commit to end."""
-        return (self.end - self.commit) & 0xFFFFFFFF
 
 
 def check_target(program, fingerprint, name):

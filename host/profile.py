@@ -66,7 +66,7 @@ class StepProfile:
 
     Parameters
     ----------
-    record : host.driver.StepRecord
+    record : host.steps.StepRecord
         Its place, name and layer, and the cycles of its commit and its end.
     use : host.bench.Use
         Where its cycles went.
@@ -202,7 +202,7 @@ def profile_run(program, records, cycles):
     ----------
     program : compiler.program.Program
         The program.
-    records : list of host.driver.StepRecord
+    records : list of host.steps.StepRecord
         What `Device.steps` says about the run.
     cycles : int
         Of the whole run.

@@ -58,7 +58,7 @@ def layer_use(program, records):
     ----------
     program : compiler.program.Program
         The program that ran.
-    records : list of host.driver.StepRecord
+    records : list of host.steps.StepRecord
         What `Device.steps` says about the run.
     """
     layers = {}

@@ -12,7 +12,7 @@ from hdl.control.counters import counter_names
 from hdl.target import get_target
 from host import bench, bench_scene, cli
 from host.device import ReferenceDevice, open_device
-from host.driver import StepRecord
+from host.steps import StepRecord
 
 TINY = get_target("tiny")
 SMALL = ["--height", "32", "--width", "32", "--maps", "3", "3", "3"]
@@ -161,18 +161,6 @@ def test_a_wrong_bit_is_told(run, monkeypatch):
     result = run(*SMALL)
     assert result.exit_code == 1
     assert "RTL and reference DIFFER: output 'labels' at [0, 0, 0, 0]: expected" in result.stdout
-
-
-@pytest.mark.parametrize("arguments, message", [
-    (["--height", "40"], "must be multiples of 16, not 40x320"),
-    (["--width", "336"], "too few for a frame of 240x336"),
-    (["--maps", "1", "2", "3"], "three stages of 3 maps or more"),
-    (["--picture", "labels.jpg"], "labels.jpg: its name must end in .png"),
-    (["--target", "big"], "big")])
-def test_what_cannot_be_is_refused(run, arguments, message):
-    result = run(*arguments)
-    assert result.exit_code == 2
-    assert message in result.stderr
 
 
 @pytest.mark.rtl

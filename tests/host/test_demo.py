@@ -8,7 +8,7 @@ from examples.lenet5 import data
 from hdl.target import get_target
 from host import cli, demo
 from host.device import ReferenceDevice, open_device
-from host.driver import StepRecord
+from host.steps import StepRecord
 
 
 class Rtl(ReferenceDevice):

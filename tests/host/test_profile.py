@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from hdl.control.counters import counter_names
 from hdl.target import get_target
 from host import cli
-from host.driver import StepRecord
 from host.profile import bound_by, layer_totals, profile_run
+from host.steps import StepRecord
 from host.trace_events import run_events
 from tests.host import models
 from tests.host.trace_format import check_trace

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from host import utilisation
-from host.driver import StepRecord
+from host.steps import StepRecord
 
 
 def step(layer, macs, predicted, *convolvers):
