@@ -1,12 +1,12 @@
 """The FIFO bank of a tile: buffers, delays and loops in shared block RAM."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
 from .registers import FIFO_MODES, tile_units
-from .stream import SkidBuffer
+from .select import select
 
 __all__ = ["FifoBank"]
 
@@ -19,7 +19,7 @@ class FifoBank(wiring.Component):
     Output k of a *buffer* is input k. Output k of a *delay* is input k - length, 0 for the first
     ``length``. A *loop* takes ``length`` samples, emitting nothing, then plays them ``repeat``
     times (0: for ever) and takes nothing more; it does nothing at all when ``length`` is 0. A FIFO
-    that is off neither takes nor offers. Latency of a buffer 4 cycles; every FIFO moves 1 word a
+    that is off neither takes nor offers. Latency of a buffer 3 cycles; every FIFO moves 1 word a
     cycle in and 1 out.
 
     Parameters
@@ -64,35 +64,26 @@ class FifoBank(wiring.Component):
                          for name in ("mode", "first", "blocks", "length", "repeat")]
             fifos.append(fifo)
 
-        words = []
         for block in range(self.blocks):
             m.submodules[f"block{block}"] = samples = memory.Memory(
                 shape=signed(16), depth=self.block_depth, init=[])
             read, write = samples.read_port(), samples.write_port()
-            words.append(read.data)
+            m.d.comb += [fifo.words[block].eq(read.data) for fifo in fifos]
 
-            owner = Signal(range(self.fifos), name=f"owner{block}")
+            owner = Signal(range(max(2, self.fifos)), name=f"owner{block}")
             with m.If(self.start):
                 for index in range(self.fifos):
                     first, number = self.config[f"first{index}"], self.config[f"blocks{index}"]
                     with m.If((first <= block) & (block < first + number)):
                         m.d.sync += owner.eq(index)
-            with m.Switch(owner):
-                for index, fifo in enumerate(fifos):
-                    with m.Case(index):
-                        m.d.comb += [
-                            write.en.eq(fifo.write & (fifo.write_block == block)),
-                            write.addr.eq(fifo.write_offset),
-                            write.data.eq(fifo.write_data),
-                            read.en.eq(fifo.read & (fifo.read_block == block)),
-                            read.addr.eq(fifo.read_offset),
-                        ]
-
-        for fifo in fifos:
-            with m.Switch(fifo.data_block):
-                for block, word in enumerate(words):
-                    with m.Case(block):
-                        m.d.comb += fifo.read_data.eq(word)
+            # A FIFO never names a block that it does not own.
+            m.d.comb += [
+                write.en.eq(Cat(fifo.write & (fifo.write_block == block) for fifo in fifos).any()),
+                write.addr.eq(select(owner, [fifo.write_offset for fifo in fifos])),
+                write.data.eq(select(owner, [fifo.i.payload for fifo in fifos])),
+                read.en.eq(Cat(fifo.read & (fifo.read_block == block) for fifo in fifos).any()),
+                read.addr.eq(select(owner, [fifo.read_offset for fifo in fifos])),
+            ]
 
         return m
 
@@ -100,12 +91,11 @@ class FifoBank(wiring.Component):
 class _Fifo(wiring.Component):
     """Control of one FIFO: counts, and addresses into the blocks.
 
-    ``read_data`` is the word of the last read, from block ``data_block``; it stays until the next.
+    ``words`` are what the blocks have read last; a block keeps its word until the next read.
     """
 
     def __init__(self, blocks, block_depth):
         self.block_depth = block_depth
-        self.capacity = blocks * block_depth
         block, offset = unsigned(ceil_log2(max(blocks, 2))), unsigned(exact_log2(block_depth))
         super().__init__({
             "i": In(stream.Signature(signed(16))),
@@ -119,101 +109,123 @@ class _Fifo(wiring.Component):
             "write": Out(1),
             "write_block": Out(block),
             "write_offset": Out(offset),
-            "write_data": Out(signed(16)),
             "read": Out(1),
             "read_block": Out(block),
             "read_offset": Out(offset),
-            "data_block": Out(block),
-            "read_data": In(signed(16)),
+            "words": In(signed(16)).array(blocks),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        m.submodules.skid_i = skid_i = SkidBuffer(signed(16))
-        m.submodules.skid_o = skid_o = SkidBuffer(signed(16))
-        wiring.connect(m, wiring.flipped(self.i), skid_i.i)
-        wiring.connect(m, skid_o.o, wiring.flipped(self.o))
-        m.d.comb += [skid_i.clear.eq(self.start), skid_o.clear.eq(self.start)]
-
-        loop, delay = Signal(), Signal()
-        limit = Signal(range(self.capacity + 1))  # words taken before the input stops
-        last_block = Signal.like(self.read_block)
-        # Words in memory; once a loop is full, those that this round has yet to play.
-        level = Signal.like(limit)
-        full, empty = Signal(init=1), Signal(init=1)
-        left = Signal(16)  # zeros that a delay sends, or rounds that a loop plays
-        more, endless = Signal(), Signal()  # whether any are left
-
+        loop, endless = Signal(), Signal()
+        takes, plays = Signal(), Signal()  # a loop first takes, then plays
+        padding = Signal()  # zeros of a delay are still to come
+        full, empty = self._state(m, loop)
+        fetch = self._fetch(m, padding)
         m.d.comb += [
-            skid_i.o.ready.eq(~full),
-            self.write.eq(skid_i.o.valid & ~full),
-            self.write_data.eq(skid_i.o.payload),
+            self.i.ready.eq(takes & ~full & ~self.start),
+            self.write.eq(self.i.valid & takes & ~full),
+            self.read.eq(fetch & plays & ~empty & ~padding),
         ]
-        next_write = self._next(m, self.write_block, self.write_offset, last_block)
-        with m.If(self.write):
-            m.d.sync += Cat(self.write_offset, self.write_block).eq(next_write)
 
-        # A word (or a zero) is fetched when the one before it has left the memory's output.
-        fetch, fetched, zero = Signal(), Signal(), Signal()
-        pad = delay & more
-        m.d.comb += [
-            fetch.eq(~fetched | skid_o.i.ready),
-            self.read.eq(fetch & ~pad & Mux(loop, full & more, ~empty)),
-            skid_o.i.valid.eq(fetched),
-            skid_o.i.payload.eq(Mux(zero, 0, self.read_data)),
-        ]
-        with m.If(fetch):
-            m.d.sync += [fetched.eq(self.read | pad), zero.eq(pad)]
-        next_read = self._next(m, self.read_block, self.read_offset, last_block)
-        with m.If(self.read):
-            m.d.sync += [
-                self.data_block.eq(self.read_block),
-                Cat(self.read_offset, self.read_block).eq(next_read),
-            ]
-        single = level == 1
-        end = self.read & loop & single
-        with m.If(end):
-            m.d.sync += [self.read_block.eq(self.first), self.read_offset.eq(0)]
-        with m.If((fetch & pad) | end):
-            m.d.sync += [left.eq(left - 1), more.eq(endless | (left != 1))]
+        end = self._end(m)
+        written, played = (
+            self._walk(m, step, block, offset, Cat(offset, block) == end)
+            for step, block, offset in ((self.write, self.write_block, self.write_offset),
+                                        (self.read, self.read_block, self.read_offset)))
+        last = self._count(m, (fetch & padding) | (played & loop))
+        with m.If(fetch & last):
+            m.d.sync += padding.eq(0)
+        with m.If(written & loop):
+            m.d.sync += [takes.eq(0), plays.eq(1)]
+        with m.If(played & loop & last & ~endless):
+            m.d.sync += plays.eq(0)
 
-        stepped = Signal.like(level)
-        m.d.comb += stepped.eq(level + Mux(self.read, -1, 1))
-        with m.If(self.write & ~self.read):
-            m.d.sync += [level.eq(stepped), full.eq(stepped == limit), empty.eq(0)]
-        with m.Elif(self.read & ~self.write):
-            m.d.sync += [level.eq(Mux(loop & single, limit, stepped)), full.eq(loop),
-                         empty.eq(single)]
-
+        loops = self.mode == LOOP
+        works = (self.mode != OFF) & Mux(loops, self.length != 0, self.blocks != 0)
         with m.If(self.start):
-            off = self.mode == OFF
-            none = Mux(self.mode == LOOP, self.length == 0, self.blocks == 0)
             m.d.sync += [
-                loop.eq(self.mode == LOOP),
-                delay.eq(self.mode == DELAY),
-                limit.eq(Mux(self.mode == LOOP, self.length, self.blocks * self.block_depth)),
-                last_block.eq(self.first + self.blocks - 1),
-                level.eq(0),
-                full.eq(off | none),
-                empty.eq(1),
-                left.eq(Mux(self.mode == LOOP, self.repeat, self.length)),
-                more.eq(self.length != 0),
-                endless.eq((self.mode == LOOP) & (self.repeat == 0)),
-                fetched.eq(0),
-                self.write_block.eq(self.first),
-                self.write_offset.eq(0),
-                self.read_block.eq(self.first),
-                self.read_offset.eq(0),
+                loop.eq(loops),
+                endless.eq(self.repeat == 0),
+                takes.eq(works),
+                plays.eq(works & ~loops),
+                padding.eq((self.mode == DELAY) & (self.length != 0)),
             ]
-
         return m
 
-    def _next(self, m, block, offset, last_block):
-        """Return the address that follows, offset first: behind the last block comes the first."""
-        following = Signal(len(offset) + 1)
-        next_block = Signal.like(block)
-        m.d.comb += [following.eq(offset + 1), next_block.eq(block)]
-        with m.If(following[-1]):
-            m.d.comb += next_block.eq(Mux(block == last_block, self.first, block + 1))
-        return Cat(following[:-1], next_block)
+    def _state(self, m, loop):
+        """Return whether the memory is full, and whether it is empty; a full loop stays full."""
+        same, filled = Signal(), Signal()
+        m.d.comb += same.eq(Cat(self.write_offset, self.write_block)
+                            == Cat(self.read_offset, self.read_block))
+        with m.If(self.start):
+            m.d.sync += filled.eq(0)
+        with m.Elif(self.write):
+            m.d.sync += filled.eq(1)
+        with m.Elif(self.read & ~loop):
+            m.d.sync += filled.eq(0)
+        return same & filled, same & ~filled
+
+    def _end(self, m):
+        """Return the address of the last word: of a loop's length, else of the last block."""
+        block, rest = Signal.like(self.read_block), Signal.like(self.read_offset)
+        size = Mux(self.mode == LOOP, self.length, self.blocks * self.block_depth)
+        # size - 1 is ~(-size).
+        negative = (-size)[:len(block) + len(rest)]
+        with m.If(self.start):
+            m.d.sync += [rest.eq(negative),
+                         block.eq(self.first + (~negative >> len(rest))[:len(block)])]
+        return Cat(~rest, block)
+
+    def _walk(self, m, step, block, offset, at_end):
+        """Step an address, from the last word to the first; return whether it does that."""
+        ends = Signal()
+        m.d.comb += ends.eq(step & at_end)
+        with m.If(step):
+            m.d.sync += offset.eq(offset + 1)
+        with m.If(self.start | ends):
+            m.d.sync += [block.eq(self.first), offset.eq(0)]
+        with m.Elif(step & offset.all()):
+            m.d.sync += block.eq(block + 1)
+        return ends
+
+    def _count(self, m, step):
+        """Count zeros of a delay or rounds of a loop; return whether the next is the last."""
+        left = Signal(16)  # inverted: it counts up
+        value = Mux(self.mode == LOOP, self.repeat, self.length)
+        with m.If(self.start | step):
+            # What is loaded enters before the adder.
+            m.d.sync += left.eq(Mux(self.start, ~value, left) + ~self.start)
+        return left == 0xFFFE
+
+    def _fetch(self, m, padding):
+        """Offer what is read; return whether the next word can be read.
+
+        The word on the blocks' outputs moves on to the output register or, when that is refused,
+        waits at input 0 of the multiplexer before it.
+        """
+        blocks = len(self.words)
+        fetched, free, valid = Signal(), Signal(init=1), Signal()
+        waiting, payload = (Signal(signed(16), name=name, reset_less=True)
+                            for name in ("waiting", "payload"))
+        place = Signal(range(blocks + 2))
+        chosen = Signal(signed(16))
+        advance = ~valid | self.o.ready
+        fetch = ~fetched | free
+        m.d.comb += [
+            self.o.payload.eq(payload), self.o.valid.eq(valid & ~self.start),
+            chosen.eq(select(place & free.replicate(len(place)),
+                             [waiting, *self.words, Const(0, signed(16))])),
+        ]
+        with m.If(fetch):
+            m.d.sync += [fetched.eq(self.read | padding),
+                         place.eq(Mux(padding, blocks + 1, self.read_block + 1))]
+        with m.If(free):
+            m.d.sync += waiting.eq(chosen)
+        with m.If(advance):
+            m.d.sync += payload.eq(chosen)
+        m.d.sync += [valid.eq(fetched | ~free | ~advance), free.eq(advance | (free & ~fetched))]
+        with m.If(self.start):
+            m.d.sync += [fetched.eq(0), valid.eq(0), free.eq(1)]
+        return fetch
