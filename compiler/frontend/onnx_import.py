@@ -75,7 +75,7 @@ class Importer:
         self.unknown = set()
         #: Tensors of integers: what made them, and who alone may read them.
         self.integers = {}
-        #: Scale and zero point of quantised tensors.
+        #: Zero point of quantised tensors, and what one step is in the tensor.
         self.quantised = {}
 
     def run(self):

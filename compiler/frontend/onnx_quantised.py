@@ -1,6 +1,7 @@
 """ONNX quantisation to integers of 8 or 16 bits and back: steps of the scales that a model states.
 
-A quantised tensor holds its integers less their zero point, so that 0 is 0.
+A quantised tensor holds its integers less their zero point, so that 0 is 0. Where these have more
+than the 16 bits of a sample, its steps are as fine as a sample's own: it holds the real numbers.
 """
 
 import math
@@ -40,23 +41,22 @@ def _quantise(layer):
         if layer.attribute("output_dtype", 2) not in (0, 2):
             raise layer.fault("attribute output_dtype without a zero point; give the zero point")
         zero = np.zeros((), np.uint8)
-    if zero.dtype.kind not in "iu":
+    if zero.dtype.kind not in "iu" or zero.dtype.itemsize > 2:
         raise layer.fault(f"zero point of type {zero.dtype}; supported are integers of 8 and 16 "
                           "bits")
     bounds, zero_point = np.iinfo(zero.dtype), int(zero.reshape(()))
     low, high = bounds.min - zero_point, bounds.max - zero_point
-    if low < _LOWEST or high > _HIGHEST:
-        raise layer.fault(f"integers of type {zero.dtype} less their zero point {zero_point} are "
-                          f"{low} to {high}; supported are {_LOWEST} to {_HIGHEST}, which samples "
-                          "of 16 bits can be")
     output = layer.outputs[0]
     if output in layer.importer.outputs:
         raise layer.fault(f"its output {output!r} is one of the network; supported are quantised "
                           "tensors that DequantizeLinear reads")
-    layer.emit(Activation, shape, None, layer.maps(), function="steps",
-               parameters=(1 / scale, float(low), float(high)))
+    if _LOWEST <= low and high <= _HIGHEST:
+        step, function, parameters = 1.0, "steps", (1 / scale, float(low), float(high))
+    else:
+        step, function, parameters = scale, "clip", (low * scale, high * scale)
+    layer.emit(Activation, shape, None, layer.maps(), function=function, parameters=parameters)
     layer.importer.integers[output] = ("a QuantizeLinear", "a DequantizeLinear that reads it")
-    layer.importer.quantised[output] = zero_point
+    layer.importer.quantised[output] = (zero_point, step)
 
 
 def _dequantise(layer):
@@ -68,9 +68,9 @@ def _dequantise(layer):
     layer.require("block_size", 0, 0, "0")
     scale, zero = _scale(layer)
     zero_point = 0 if zero is None else int(zero.reshape(()))
-    steps = Steps(layer)
-    offset = (layer.importer.quantised[name] - zero_point) * scale
-    layer.result(steps.line(name, scale, offset), steps.shape(name))
+    steps, (quantised_zero, step) = Steps(layer), layer.importer.quantised[name]
+    offset = (quantised_zero - zero_point) * scale
+    layer.result(steps.line(name, scale / step, offset), steps.shape(name))
 
 
 def _spread(layer, values, array):
