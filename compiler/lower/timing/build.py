@@ -11,10 +11,11 @@ from . import state
 
 __all__ = ["Background", "Shares", "build"]
 
-#: For each kind of source the cycles from its decision to its output, and the words that it keeps
-#: between the two.
+#: For each kind of source the cycles from its decision to its output, the words that it keeps
+#: between the two, and how many of those cycles they are in a queue, not in a pipeline that goes on.
 _LATENCY = {"dma": 2, "weights": 2, "conv": 12, "mapper": 20, "op": 11, "div": 26}
-_WORDS = {"dma": 3, "weights": 3, "conv": 16, "mapper": 64, "op": 50, "div": 40}
+_WORDS = {"dma": 3, "weights": 3, "conv": 16, "mapper": 46, "op": 40, "div": 40}
+_QUEUED = {"dma": 2, "weights": 2, "conv": 12, "mapper": 2, "op": 2, "div": 2}
 
 #: Cycles and words of an input buffer, of which every hop from tile to tile has one.
 _BUFFER_LATENCY, _BUFFER_WORDS = 1, 2
@@ -244,6 +245,7 @@ class _Builder:
         link = np.zeros((), state.LINK)
         link["latency"] = _LATENCY[kind] + _BUFFER_LATENCY * (hops + 1)
         link["capacity"] = _WORDS[kind] + _BUFFER_WORDS * (hops + 1)
+        link["behind"] = _QUEUED[kind] + _BUFFER_LATENCY * (hops + 1)
         self.links.append(link)
         self.sinks.setdefault(origin, []).append(len(self.links) - 1)
         return len(self.links) - 1

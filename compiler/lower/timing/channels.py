@@ -27,9 +27,12 @@ def push_burst(channel, beats, time):
 
 
 @njit
-def _waiting(channel):
-    """Return the bursts in memory: the oldest stands in the queue's output register."""
-    return channel.burst_count - 1
+def _level(times, head, count, now):
+    """Return the words in a queue's memory: those that have come, but the one at its output."""
+    places = len(times)
+    while count > 0 and times[(head + count - 1) & (places - 1)] > now + 1:
+        count -= 1
+    return count - 1
 
 
 @njit
@@ -42,6 +45,8 @@ def tick_reader(reader, walk, links, tables, now):
 
 @njit
 def _take_address(reader, walk, tables, now):
+    room = (now + 1 >= reader.begin and reader.reserved < _RESERVED
+            and _level(reader.burst_time, reader.burst_head, reader.burst_count, now) < _WAITING)
     if reader.room and reader.taken < reader.total:
         next_place(walk, tables)
         place = (reader.place_head + reader.place_count) & (PLACES - 1)
@@ -56,8 +61,7 @@ def _take_address(reader, walk, tables, now):
             push_burst(reader, walk.length + 1, now + _COALESCE + 1)
     reader.reserved -= reader.leaving
     reader.leaving = 0
-    reader.room = (now + 1 >= reader.begin and reader.reserved < _RESERVED
-                   and _waiting(reader) < _WAITING)
+    reader.room = room
 
 
 @njit
@@ -82,7 +86,7 @@ def _extract(reader, links, now):
         advance = reader.place_advance[place]
         here = (reader.beat_count > 0
                 and reader.beat_time[reader.beat_head & (BEAT_PLACES - 1)] <= now)
-        if (here or not advance) and has_room(links, reader.sink, 0, reader.sinks):
+        if (here or not advance) and has_room(links, reader.sink, 0, reader.sinks, now):
             push(links, reader.sink, 0, reader.sinks, now)
             reader.place_head += 1
             reader.place_count -= 1
@@ -101,10 +105,12 @@ def _extract(reader, links, now):
 def tick_writer(writer, walk, links, tables, now):
     """Take a sample, ask for a burst, offer a beat."""
     link = links[writer.link]
+    room = (_level(writer.beat_time, writer.beat_head, writer.beat_count, now) < _HELD
+            and _level(writer.burst_time, writer.burst_head, writer.burst_count, now) < _WAITING)
     if writer.room and writer.taken < writer.total and has_word(link, now):
         pop(link)
         _pack(writer, walk, tables, now)
-    writer.room = writer.beat_count - 1 < _HELD and _waiting(writer) < _WAITING
+    writer.room = room
     if writer.sends == 0 and writer.owed > 0 and writer.beat_count > 0:
         place = writer.beat_head & (BEAT_PLACES - 1)
         if writer.beat_time[place] <= now:

@@ -207,6 +207,6 @@ def _drained(conv, links):
 @njit
 def _drain_word(conv, links, now, stream):
     sinks, first = conv.drain_sinks[stream], stream * MOST_SINKS
-    if conv.active[stream] > 0 and has_room(links, conv.drain_sink, first, sinks):
+    if conv.active[stream] > 0 and has_room(links, conv.drain_sink, first, sinks, now):
         push(links, conv.drain_sink, first, sinks, now)
         conv.active[stream] -= 1

@@ -152,6 +152,7 @@ def _write_beats(bus, writers, now):
 def _grant_reads(bus, readers, now):
     """Take the burst that was granted a cycle ago; grant the next one, in turn."""
     count, urgent = len(readers), False
+    room = bus.read_count - 1 < _QUEUED
     for place in range(count):
         urgent = urgent or readers[place].urgent
     bus.urgent = urgent
@@ -174,13 +175,14 @@ def _grant_reads(bus, readers, now):
     bus.read_grant = chosen
     if chosen >= 0:
         bus.read_behind = chosen + 1
-    bus.read_room = bus.read_count - 1 < _QUEUED
+    bus.read_room = room
 
 
 @njit
 def _grant_writes(bus, writers, now):
     """Do the same for bursts to write."""
     count, chosen = len(writers), -1
+    room = bus.write_count - 1 < _QUEUED and bus.order_count - 1 < _ORDERED
     if bus.write_room:
         for step in range(count):
             place = (bus.write_behind + step) % count
@@ -202,4 +204,4 @@ def _grant_writes(bus, writers, now):
     bus.write_grant = chosen
     if chosen >= 0:
         bus.write_behind = chosen + 1
-    bus.write_room = bus.write_count - 1 < _QUEUED and bus.order_count - 1 < _ORDERED
+    bus.write_room = room

@@ -24,8 +24,9 @@ def _record(*fields):
 
 
 #: A stream from a source to one of its sinks. ``latency``: cycles from the source's decision to
-#: the first one in which the sink may take the word; ``capacity``: words between the two.
-LINK = _record("latency", "capacity", "head", "count", ("ring", LINK_PLACES))
+#: the first one in which the sink may take the word; ``capacity``: words between the two at which
+#: the source waits, of which only those count that the sink may take in ``behind`` cycles.
+LINK = _record("latency", "capacity", "behind", "head", "count", ("ring", LINK_PLACES))
 
 #: Addresses of a DMA channel, and the coalescer behind it: ``beat`` is that of the last sample,
 #: ``length`` the open burst's beats less one, ``left`` and ``limit`` what the span leaves.

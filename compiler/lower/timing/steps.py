@@ -24,10 +24,10 @@ _BETWEEN = 24
 
 #: Cycles of a step that is run to its end, and of the parts of longer ones: a first one, after
 #: which all goes on alike, and how much longer the second one is.
-_WHOLE, _FIRST, _MORE = 12_000, 2_000, 2_500
+_WHOLE, _FIRST, _MORE = 30_000, 4_000, 3_000
 
 #: Samples of a step without convolvers that is run to its end, and of two parts of longer ones.
-_WHOLE_SAMPLES, _SAMPLES = 8_000, (3_000, 7_000)
+_WHOLE_SAMPLES, _SAMPLES = 10_000, (4_000, 9_000)
 
 #: Passes of the two parts of a step: the third one waits for the drain of the first.
 _PASSES = (3, 5)

@@ -21,12 +21,23 @@ def pop(link):
 
 
 @njit
-def has_room(links, sinks, first, count):
+def has_room(links, sinks, first, count, now):
     """Return whether all ``count`` links that ``sinks`` names from ``first`` on take a word."""
     for place in range(first, first + count):
-        if links[sinks[place]].count >= links[sinks[place]].capacity:
+        link = links[sinks[place]]
+        if link.count >= link.capacity and _held(link, now) >= link.capacity:
             return False
     return True
+
+
+@njit
+def _held(link, now):
+    """Return the words of a link that are out of the source's pipeline."""
+    count = link.count
+    while count > 0 and (link.ring[(link.head + count - 1) & (LINK_PLACES - 1)]
+                         > now + link.behind):
+        count -= 1
+    return count
 
 
 @njit
@@ -44,7 +55,7 @@ def tick_unit(unit, links, now):
     for place in range(unit.inputs):
         if not has_word(links[unit.input[place]], now):
             return
-    if not has_room(links, unit.sink, 0, unit.sinks):
+    if not has_room(links, unit.sink, 0, unit.sinks, now):
         return
     for place in range(unit.inputs):
         pop(links[unit.input[place]])
