@@ -11,8 +11,8 @@ from . import state
 
 __all__ = ["Background", "Shares", "build"]
 
-#: For each kind of source the cycles from its decision to its output, the words that it keeps
-#: between the two, and how many of those cycles they are in a queue, not in a pipeline that goes on.
+#: For each kind of source the cycles from its decision to its output, the words that it keeps in
+#: between, and how many of those cycles they are in a queue, not in a pipeline that goes on.
 _LATENCY = {"dma": 2, "weights": 2, "conv": 12, "mapper": 20, "op": 11, "div": 26}
 _WORDS = {"dma": 3, "weights": 3, "conv": 16, "mapper": 46, "op": 40, "div": 40}
 _QUEUED = {"dma": 2, "weights": 2, "conv": 12, "mapper": 2, "op": 2, "div": 2}
@@ -82,7 +82,7 @@ class Shares:
     Parameters
     ----------
     passes, entries : float
-        Of a convolver's passes, and of the frames that each adds up.
+        Of a convolver's passes; of the frames that each adds up, and of the sums that it drains.
     samples : float
         Of the samples that are read, in a step without convolvers.
     """
@@ -122,6 +122,7 @@ def _stack(records, dtype):
 
 
 def _share(count, share):
+    """Return a share of a count, at least 1 of what is not 0."""
     return min(count, max(1, round(count * share)))
 
 
@@ -308,17 +309,20 @@ class _Builder:
         frame = registers["frame_width"] * registers["frame_height"]
         group = frame * interleave
         unit["frame_cycles"], unit["pass_cycles"] = frame, group * entries
+        unit["next_word"], unit["frames_left"] = registers["skip"], passes * entries * interleave
         begin = registers["skip"] + length + _DEMAND
         unit["next_start"], unit["next_frame"] = begin, begin + frame
         unit["next_pass"] = begin + group * entries
         unit["next_bias"] = registers["skip"] + group + _BIAS - 1
 
         words = math.prod(registers["drain_count"]) * interleave
-        each, last = (words * np.array(registers[name])
+        each, last = ([_share(words * count, entries / registers["entries"])
+                       for count in registers[name]]
                       for name in ("drain_lanes", "drain_last_lanes"))
+        unit["mark_pass"] = passes // 2
         unit["drain_words"], unit["drain_last"], unit["drains_left"] = each, last, passes
         for stream in range(2):
-            self.words[tile, f"conv{stream}"] = int(each[stream] * (passes - 1) + last[stream])
+            self.words[tile, f"conv{stream}"] = each[stream] * (passes - 1) + last[stream]
         self.convolvers[tile] = unit
 
     def _control(self, background):

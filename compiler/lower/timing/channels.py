@@ -38,6 +38,9 @@ def _level(times, head, count, now):
 @njit
 def tick_reader(reader, walk, links, tables, now):
     """Take an address, ask for a burst, hand on a sample."""
+    if reader.left == reader.total:
+        reader.urgent = 0
+        return
     _take_address(reader, walk, tables, now)
     _ask(reader, now)
     _extract(reader, links, now)

@@ -30,6 +30,10 @@ def tick_convolver(conv, links, now):
     pass_done, frame_done, biases_free, demand = False, False, False, conv.asked == 1
     if conv.enable:
         pass_done, frame_done, biases_free, starts = _chain(conv)
+        if pass_done:
+            conv.pass_time = now
+            if conv.ended == conv.mark_pass:
+                conv.mark_time = now
         demand = demand or starts
     wait = demand and conv.halves == 0
     conv.halves += conv.half_free - (1 if demand and not wait else 0)
@@ -111,16 +115,14 @@ def _fill_words(conv, now):
     """Put a head's word in its queue; the first one of a frame waits for its context."""
     loaded = conv.loaded
     if now >= _FIRST_WORD and conv.words < 2:
-        real = conv.position - conv.skip
-        frames = conv.passes * conv.pass_cycles
-        starts = 0 <= real < frames and real % conv.frame_cycles == 0
-        if not starts:
+        starts = conv.position == conv.next_word
+        if not starts or loaded:
             conv.words += 1
             conv.position += 1
-        elif loaded:
-            conv.words += 1
-            conv.position += 1
+        if starts and loaded:
             conv.contexts -= 1
+            conv.frames_left -= 1
+            conv.next_word = conv.position - 1 + conv.frame_cycles if conv.frames_left else -1
     conv.loaded = conv.contexts > 0
     conv.contexts += conv.loaded_soon
     conv.loaded_soon = conv.loaded_later

@@ -62,10 +62,11 @@ CONVOLVER = _record(
     "link_a", "link_b", "link_weights",
     # Frame builder and sequencer: position, and words in the queues ahead of the chain.
     "column", "row", "group", "entry", "kind", "frame_pass", "samples", "words", "position",
+    "next_word", "frames_left",
     "enable", "cycle", "contexts", "loaded", "loaded_soon", "loaded_later",
     # What the chain's end and the heads come to next, in chain cycles.
     "pass_cycles", "frame_cycles", "next_start", "next_frame", "next_pass", "next_bias", "begun",
-    "ended", "halves", "half_free", "asked",
+    "ended", "mark_pass", "mark_time", "pass_time", "halves", "half_free", "asked",
     # Weight loader.
     "loading", "inside", "words_left", "load_pass", "load_left", "free_contexts", "biases",
     "shifts", "context_room", "pass_room",

@@ -1,11 +1,12 @@
-"""Cycles of a program's steps: each is run in the timing model, long ones in part.
+"""Cycles of a program's steps: each is run in the timing model, long ones in small.
 
-A step of many passes or samples goes on as it began. So its first part is run twice, to two
-lengths, and what the longer one takes more is what the rest takes, too.
+A step of many passes goes on as its first ones go, and one of many frames a pass takes as much
+longer as it has more. So a long step is run with few passes, and with two shares of the frames
+that each adds up and of the sums that each drains; the rest is a straight line through the two.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .build import Background, Shares, build
 
@@ -22,15 +23,12 @@ _AFTER_LOAD, _AFTER_LOG = 20, 34
 #: Cycles between two steps, in which the memory's pauses run down.
 _BETWEEN = 24
 
-#: Cycles of a step that is run to its end, and of the parts of longer ones: a first one, after
-#: which all goes on alike, and how much longer the second one is.
-_WHOLE, _FIRST, _MORE = 30_000, 4_000, 3_000
+#: Cycles of a step that is run to its end; least cycles of a pass in small, and of the passes that
+#: are run; least passes.
+_WHOLE, _PASS, _PASSES_CYCLES, _PASSES = 24_000, 2_000, 12_000, 6
 
 #: Samples of a step without convolvers that is run to its end, and of two parts of longer ones.
 _WHOLE_SAMPLES, _SAMPLES = 10_000, (4_000, 9_000)
-
-#: Passes of the two parts of a step: the third one waits for the drain of the first.
-_PASSES = (3, 5)
 
 #: Cycles after which the model gives up.
 _LIMIT = 1_000_000
@@ -102,18 +100,18 @@ def time_program(plans, packets, target, *, records, log_words):
             records[0] + records[1] * (number + 1) if number and follows else -1)
         timing, pause = _time_step(plan, target, background, pause)
         timings.append(timing)
-    first, _ = _run({}, target, Background(packets[0].address, packets[0].payloads), 0)
-    return timings, first.load if first else 0
+    first = _run({}, target, Background(packets[0].address, packets[0].payloads), 0)
+    return timings, first.timing.load if first else 0
 
 
 def _time_step(plan, target, background, pause):
     """Return the timing of a step, and the pause of writes when the next one begins."""
     units = plan.circuit.units
-    convolvers = [unit["convolver"] for unit in units.values() if "convolver" in unit]
+    convolvers = [unit["convolver"] for _, unit in sorted(units.items()) if "convolver" in unit]
 
     def run(**shares):
-        timing, pause_then = _run(units, target, background, pause, Shares(**shares))
-        return timing or StepTiming(plan.cycles, plan.cycles, 0), pause_then
+        return _run(units, target, background, pause, Shares(**shares)) or _Ran(
+            StepTiming(plan.cycles, plan.cycles, 0), 0, 0)
     if convolvers:
         return _time_passes(run, max(convolvers, key=_chain_cycles), target)
     return _time_samples(run, max(_samples(unit["read"], unit["read_table"])
@@ -133,69 +131,66 @@ def _entry_cycles(registers):
 
 
 def _time_samples(run, samples):
-    """Return the timing of a step without convolvers."""
+    """Return the timing of a step without convolvers, and the pause of writes behind it."""
     if samples <= _WHOLE_SAMPLES:
-        return run()
-    (first, _), (second, pause) = (run(samples=part / samples) for part in _SAMPLES)
-    each = (second.cycles - first.cycles) / (_SAMPLES[1] - _SAMPLES[0])
-    return _longer(second, (samples - _SAMPLES[1]) * each), pause
+        ran = run()
+        return ran.timing, ran.pause
+    parts = [part / samples for part in _SAMPLES]
+    first, second = (run(samples=part) for part in parts)
+    cycles = _line(parts, [first.timing.cycles, second.timing.cycles])
+    return replace(second.timing, cycles=round(cycles)), second.pause
+
+
+def _line(shares, values):
+    """Return the value at share 1 of the straight line through two shares."""
+    (first, second), (low, high) = shares, values
+    return high + (1 - second) * (high - low) / (second - first)
 
 
 def _time_passes(run, longest, target):
-    """Return the timing of a step with convolvers, of which one works longest."""
-    passes, entries = longest["passes"], longest["entries"]
-    each = max(_entry_cycles(longest), longest["interleave"] * longest["lanes"]
-               * target.lane_length(longest["lanes"]))
-    drain = (math.prod(longest["drain_count"]) * longest["interleave"]
-             * max(longest["drain_lanes"]))
-    if passes * max(entries * each, drain) <= _WHOLE:
-        return run()
-    few, more = _parts(entries, each, longest["kinds"], drain)
-    some = min(passes, _PASSES[0])
-    first, pause = run(passes=some / passes, entries=few / entries)
-    extra = 0.0
-    if more < entries:
-        second, pause = run(passes=some / passes, entries=more / entries)
-        extra = passes * (entries - few) * (second.cycles - first.cycles) / (some * (more - few))
-    if passes > some:
-        several = _several(passes, few * max(each, drain / few))
-        third, pause = run(passes=several / passes, entries=few / entries)
-        extra += (passes - some) * (third.cycles - first.cycles) / (several - some)
-    return _longer(first, extra), pause
+    """Return the same of a step with convolvers, of which one works longest."""
+    passes, entries, kinds = (longest[name] for name in ("passes", "entries", "kinds"))
+    lanes, interleave = longest["lanes"], longest["interleave"]
+    turn = kinds * max(_entry_cycles(longest), interleave * lanes * target.lane_length(lanes))
+    drain = math.prod(longest["drain_count"]) * interleave * max(longest["drain_lanes"])
+    whole = max(entries // kinds * turn, drain)
+    if passes * whole <= _WHOLE:
+        ran = run()
+        return ran.timing, ran.pause
+    turns = math.ceil(_PASS / turn)
+    shares = [number * turns * kinds / entries for number in (1, 2)]
+    if entries % kinds or shares[1] > 0.75:
+        shares = [1.0]
+    some = max(_PASSES, math.ceil(_PASSES_CYCLES / (shares[-1] * whole)))
+    some = min(passes, some)
+    ran = [run(passes=some / passes, entries=share) for share in shares]
+    cycles = [one.timing.cycles + (passes - some) * one.each for one in ran]
+    total = _line(shares, cycles) if len(shares) == 2 else cycles[0]
+    return replace(ran[-1].timing, cycles=round(total)), ran[-1].pause
 
 
-def _parts(entries, each, kinds, drain):
-    """Return the entries of a pass in two parts, or twice all of them if it is short.
+@dataclass(frozen=True)
+class _Ran:
+    """A step that was run: its timing, the pause of writes behind it, cycles of its last passes."""
 
-    Each part has whole turns of the kinds, and is long enough for the drain of the pass before.
-    """
-    turn = kinds * each
-    few = kinds * math.ceil(max(_FIRST, 1.3 * drain) / turn)
-    more = few + kinds * math.ceil(_MORE / turn)
-    return (few, more) if more < entries else (entries, entries)
-
-
-def _several(passes, cycles):
-    """Return the passes of the longer part, given the cycles of one."""
-    return min(passes, max(_PASSES[1], _PASSES[0] + math.ceil(_MORE / cycles)))
-
-
-def _longer(timing, cycles):
-    return StepTiming(round(timing.cycles + cycles), timing.control, timing.load)
+    timing: StepTiming
+    pause: int
+    each: float
 
 
 def _run(units, target, background, pause, shares=None):
-    """Run the model; return the timing, None if it does not end, and the pause of writes then."""
+    """Run the model; return None if it does not end."""
     # Compiled code takes a second to load: only who compiles programs waits for it.
     from .machine import run
 
     arrays = build(units, target, background, pause, shares or Shares())
-    ended = run(*arrays, _LIMIT)
-    bus, control = arrays[0][0], arrays[1][0]
-    pause = max(0, int(bus["pause"]) - _BETWEEN)
-    if not ended:
-        return None, pause
+    if not run(*arrays, _LIMIT):
+        return None
+    bus, control, convolvers = arrays[0][0], arrays[1][0], arrays[7]
     ready = max(int(control["load_end"]) + _AFTER_LOAD if background.packets else 0,
                 int(control["log_end"]) + _AFTER_LOG if background.log_words else 0)
     load = max(0, int(control["load_end"]) - int(control["load_start"]))
-    return StepTiming(int(control["step_end"]) + _MEASURED, ready, load), pause
+    timing = StepTiming(int(control["step_end"]) + _MEASURED, ready, load)
+    each = max(((unit["pass_time"] - unit["mark_time"]) / (unit["passes"] - unit["mark_pass"])
+                for unit in convolvers), default=0)
+    return _Ran(timing, max(0, int(bus["pause"]) - _BETWEEN), float(each))

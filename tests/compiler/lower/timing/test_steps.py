@@ -21,17 +21,17 @@ def test_lenet5_is_predicted_within_half_a_percent():
 
 
 @pytest.mark.parametrize("layer", [
-    one_convolution((40, 12, 12), 30, (3, 3), padding=(1, 1, 1, 1)),  # passes and entries
-    one_convolution((300, 6, 6), 3, (3, 3)),  # one pass of many entries
-    one_convolution((1, 20, 20), 60, (3, 3)),  # bound by its drains
-    one_convolution((2, 30, 30), 8, (11, 11)),  # several kinds of frame
-], ids=str)
+    one_convolution((40, 12, 12), 30, (3, 3), padding=(1, 1, 1, 1)),
+    one_convolution((900, 6, 6), 3, (3, 3)),
+    one_convolution((1, 20, 20), 130, (3, 3)),
+    one_convolution((2, 30, 30), 8, (11, 11)),
+], ids=("passes", "entries", "drains", "kinds"))
 def test_a_part_of_a_step_tells_what_all_of_it_takes(layer, monkeypatch):
     part = _predicted(layer)
     monkeypatch.setattr(timing, "_WHOLE", 1 << 40)
     whole = _predicted(layer)
-    assert max(whole) > 12_000
-    assert part == pytest.approx(whole, rel=0.02)
+    assert max(whole) > 24_000
+    assert part == pytest.approx(whole, rel=0.015)
 
 
 def test_a_part_of_the_samples_tells_what_all_of_them_take(monkeypatch):
@@ -42,7 +42,7 @@ def test_a_part_of_the_samples_tells_what_all_of_them_take(monkeypatch):
     monkeypatch.undo()
     compared = 0
     for layer in layers:
-        if max(whole[layer.seed]) > 12_000:
+        if max(whole[layer.seed]) > 10_000:
             compared += 1
             assert _predicted(layer) == pytest.approx(whole[layer.seed], rel=0.03), str(layer)
     assert compared >= 3
