@@ -13,7 +13,8 @@ from .registers import FIFO_MODES, OPERATIONS, RELATIONS, SINKS, SOURCES, dma_un
 from .routes import tile_choices
 from .target import TARGETS, Memory, Target, get_target
 
-__all__ = ["PAGE", "REGISTER_CYCLES", "START_CYCLES", "interface_page", "register_page"]
+__all__ = ["PAGE", "REGISTER_CYCLES", "START_CYCLES", "interface_page", "markdown_table",
+           "register_page"]
 
 #: Where the page stands, from the project's root.
 PAGE = Path("docs/registers.md")
@@ -65,7 +66,8 @@ CONTROL that starts it is answered; from the end of a step to the next commit pa
 """
 
 
-def _table(titles, rows):
+def markdown_table(titles, rows):
+    """Return a table in Markdown."""
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
@@ -79,7 +81,7 @@ def _unit_section(place, unit):
         offset += register.count
     kind = " Two banks; written in full for each step that uses it." if unit.memory else ""
     return (f"### {place}, unit {unit.number}: `{unit.name}`\n\n{unit.doc.capitalize()}.{kind}\n\n"
-            + _table(("word", "register", "values", "meaning"), rows))
+            + markdown_table(("word", "register", "values", "meaning"), rows))
 
 
 def _codes(title, names, first=0):
@@ -96,7 +98,7 @@ def _routes(target):
     rows = [(f"`{sink}`", *(" ".join(made.get(sink, ())) for made in choices))
             for sink in choices[0]]
     return ["A sink takes these sources, by kind of tile; any other counts as none.\n",
-            _table(("sink", *names), rows)]
+            markdown_table(("sink", *names), rows)]
 
 
 def _host_registers(target):
@@ -104,14 +106,14 @@ def _host_registers(target):
     return [
         "## Host registers\n",
         "AXI4-Lite, 32-bit words, byte offsets.\n",
-        _table(("offset", "register", "access", "meaning"),
+        markdown_table(("offset", "register", "access", "meaning"),
                [(f"0x{register.address:03X}", f"`{register.name}`", register.access, register.doc)
                 for register in HOST_REGISTERS]),
         "### Errors\n",
-        _table(("code", "meaning"), errors),
+        markdown_table(("code", "meaning"), errors),
         "### Counters\n",
         f"A 32-bit word each, from 0x{COUNTER_BASE:X}; cleared when a program starts.\n",
-        _table(("counter", "name"),
+        markdown_table(("counter", "name"),
                [(index, f"`{name}`") for index, name in enumerate(counter_names(target))]),
     ]
 
@@ -129,7 +131,7 @@ def register_page(target):
         _codes("Relations", RELATIONS),
         *_host_registers(target),
         "## Fingerprints\n",
-        _table(("target", "fingerprint"),
+        markdown_table(("target", "fingerprint"),
                [(f"`{name}`", f"`{other.fingerprint:016x}`") for name, other in TARGETS.items()]),
     ]
     return "\n".join(parts)
@@ -173,7 +175,7 @@ def interface_page(target, module, ports, link=None):
         Its serial link.
     """
     def about(names):
-        return _table(("port", "direction", "bits"), [
+        return markdown_table(("port", "direction", "bits"), [
             (f"`{name}`", kind, width) for name, kind, width in ports if name.startswith(names)])
 
     values = [(f"`{name}`", f"{getattr(target, name)}", meaning)
@@ -187,7 +189,7 @@ def interface_page(target, module, ports, link=None):
         *_host_ports(target, link, about),
         "## Parameters\n",
         "Fixed when the Verilog is written: its modules have no Verilog parameters.\n",
-        _table(("parameter", "value", "meaning"), values),
+        markdown_table(("parameter", "value", "meaning"), values),
         *_host_registers(target),
     ])
 

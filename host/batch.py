@@ -7,7 +7,7 @@ import threading
 import uuid
 from dataclasses import dataclass
 
-from .device import BACKENDS, RtlDevice, open_device
+from .device import BACKENDS, BoardDevice, RtlDevice, open_device
 from .samples import join_outputs, split_inputs
 
 __all__ = ["BatchError", "BatchResult", "evaluate", "run_batch"]
@@ -91,6 +91,9 @@ def run_batch(program, inputs, backend, *, jobs=1, dask=None, raw=False, progres
     """Return the `BatchResult` of what `evaluate` describes."""
     if backend not in BACKENDS:
         raise BatchError(f"unknown backend {backend!r}; backends are {', '.join(BACKENDS)}")
+    if backend == BoardDevice.backend:
+        raise BatchError("a board runs one program at a time, in one process: use open_device, "
+                         "or leave out --jobs and --dask")
     if jobs < 1:
         raise BatchError(f"jobs must be at least 1, not {jobs}")
     runs, batched = split_inputs(program.graph, inputs)

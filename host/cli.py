@@ -15,12 +15,15 @@ from .accuracy import compare_file
 from .bench_layers import LayersBench
 from .bench_scene import SceneBench
 from .bitstream.board import build_board
+from .board import describe_board
 from .check import check_file
 from .console import ProgressDisplay
 from .demo import Demo
 from .estimate import estimate_file
 from .profile import profile_file
+from .simulated_board import simulate_board
 from .verify import verify_file
+from .verilog import write_verilog
 
 __all__ = ["app", "main"]
 
@@ -57,8 +60,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.
 Trace = Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="Write a wave file "
                                             "(.fst or .vcd); only with RTL.")]
 Jobs = Annotated[int, typer.Option(metavar="N", help="Processes that share the runs.")]
+Timeout = Annotated[float | None, typer.Option(
+    "--timeout", metavar="S", help="Seconds for an answer of the board.")]
 Dask = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers "
                                           "share the runs, as tcp://HOST:8786.")]
+
+_TRANSPORT_HELP = "Where the board is: serial:DEVICE@BAUD or tcp:HOST:PORT."
 
 
 def _print(result, as_json):
@@ -176,12 +183,39 @@ def _run(
         trace: Trace = None,
         jobs: Jobs = 1,
         dask: Dask = None,
+        transport: Annotated[str | None, typer.Option(
+            metavar="WHERE", help=_TRANSPORT_HELP + " Only with --backend board.")] = None,
+        timeout: Timeout = None,
         as_json: Json = False):
     """Run a program on an input."""
     with ProgressDisplay() as progress:
         result = commands.run_file(program, inputs, output=output, backend=backend, raw=raw,
-                                   trace=trace, jobs=jobs, dask=dask, progress=progress)
+                                   trace=trace, jobs=jobs, dask=dask, transport=transport,
+                                   timeout=timeout, progress=progress)
     _print(result, as_json)
+
+
+@app.command("board")
+def _board(
+        transport: Annotated[str, typer.Option(metavar="WHERE", help=_TRANSPORT_HELP)],
+        timeout: Timeout = None,
+        as_json: Json = False):
+    """Ask a board who it is, how it is and what it has counted."""
+    _print(describe_board(transport, timeout), as_json)
+
+
+@app.command("simulate")
+def _simulate(
+        target: Target = "tiny",
+        listen: Annotated[str, typer.Option(
+            metavar="HOST:PORT", help="Where to wait for clients; port 0 takes any that is "
+            "free.")] = "127.0.0.1:0",
+        trace: Annotated[Path | None, typer.Option(
+            metavar="FILE", help="Write a wave file (.fst or .vcd), complete at the end.")] = None,
+        as_json: Json = False):
+    """Simulate a board: the machine with its byte link, behind a TCP port."""
+    with ProgressDisplay() as progress:
+        simulate_board(target, listen, trace=trace, as_json=as_json, progress=progress)
 
 
 @app.command("profile")
@@ -227,8 +261,8 @@ def _verilog(
             "--no-bus", help="Leave out the AXI4-Lite port; only with a link.")] = False):
     """Write a target's Verilog, a file a module, with its description."""
     with ProgressDisplay() as progress:
-        written = commands.write_verilog(target, output, progress=progress, divisor=link,
-                                         baud=baud, bus=not no_bus)
+        written = write_verilog(target, output, progress, divisor=link, baud=baud,
+                                bus=not no_bus)
     for path in written:
         typer.echo(path)
 

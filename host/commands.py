@@ -12,8 +12,7 @@ from .batch import BatchError, run_batch
 from .device import BACKENDS, open_device
 
 __all__ = ["BACKENDS", "TRACE_SUFFIXES", "Result", "UsageError", "compile_file", "describe",
-           "list_targets", "measure_area", "named_target", "run_file", "user_errors",
-           "write_verilog"]
+           "list_targets", "measure_area", "named_target", "run_file", "user_errors"]
 
 #: Kinds of wave file, by the end of their name.
 TRACE_SUFFIXES = (".fst", ".vcd")
@@ -166,7 +165,7 @@ def _milliseconds(cycles, target):
 
 
 def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=None, jobs=1,
-             dask=None, progress=None):
+             dask=None, transport=None, timeout=None, progress=None):
     """Run a program file on an input file.
 
     Parameters
@@ -185,6 +184,10 @@ def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=No
         Processes that share the runs of a batch.
     dask : str or None
         Address of a Dask scheduler whose workers share them instead.
+    transport : str or None
+        Where the board is, see `host.transports.connect`.
+    timeout : float or None
+        Seconds for an answer of the board.
     progress : callable or None
         Told how far the work is.
 
@@ -200,15 +203,7 @@ def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=No
     """
     from compiler.program import Program
 
-    if backend not in BACKENDS:
-        raise UsageError(f"unknown backend {backend!r}; backends are {', '.join(BACKENDS)}")
-    if trace is not None:
-        if backend != "rtl":
-            raise UsageError(f"--trace {trace}: backend {backend} has no waves; use --backend rtl")
-        if jobs != 1 or dask:
-            raise UsageError(f"--trace {trace}: a wave file shows one simulation; leave out "
-                             f"{'--dask' if dask else '--jobs'}")
-        files.check_output(trace, TRACE_SUFFIXES)
+    _check_backend(backend, trace, jobs, dask, transport, timeout)
     if output is not None:
         files.check_output(output, (".npz",))
     program = Program.load(program)
@@ -217,15 +212,44 @@ def run_file(program, inputs, *, output=None, backend="rtl", raw=False, trace=No
         return _run_many(program, arrays, backend, jobs, dask, raw, output, progress)
     with contextlib.ExitStack() as stack:
         waves = stack.enter_context(files.replacing(trace)) if trace else None
-        if progress and backend == "rtl":
+        if progress and backend in ("rtl", "board"):
             progress = functools.partial(progress, unit="cycles")
-        device = stack.enter_context(
-            open_device(program, backend, progress=progress, trace=waves))
+        device = stack.enter_context(open_device(
+            program, backend, progress=progress, trace=waves, transport=transport,
+            timeout=timeout))
         outputs = device.run(arrays, raw=raw)
         if output is not None:
             files.write_arrays(output, outputs)
         counters, steps, status = device.counters(), device.steps(), device.status()
     return _run_result(program, backend, outputs, counters, steps, status, output, trace)
+
+
+def _check_backend(backend, trace, jobs, dask, transport, timeout):
+    """Refuse options of `run_file` that do not go together."""
+    if backend not in BACKENDS:
+        raise UsageError(f"unknown backend {backend!r}; backends are {', '.join(BACKENDS)}")
+    together = "--dask" if dask else "--jobs" if jobs != 1 else None
+    if trace is not None:
+        if backend != "rtl":
+            raise UsageError(f"--trace {trace}: backend {backend} has no waves; use --backend rtl")
+        if together:
+            raise UsageError(f"--trace {trace}: a wave file shows one simulation; leave out "
+                             f"{together}")
+        files.check_output(trace, TRACE_SUFFIXES)
+    if backend != "board":
+        for option, value in (("--transport", transport), ("--timeout", timeout)):
+            if value is not None:
+                raise UsageError(f"{option} {value}: backend {backend} is no board; use --backend "
+                                 "board")
+        return
+    from .transports.connect import FORMS, parse
+
+    if transport is None:
+        raise UsageError(f"--backend board needs --transport: {FORMS}")
+    parse(transport)
+    if together:
+        raise UsageError(f"--backend board: one board runs one program at a time; leave out "
+                         f"{together}")
 
 
 def _run_many(program, arrays, backend, jobs, dask, raw, output, progress):
@@ -303,65 +327,6 @@ def list_targets():
     headers = ("target", "grid", "MACs", "multipliers", "ports", "clock", "memory", "peak",
                "fingerprint")
     return Result(described, (render.table(headers, rows, numbers=headers[2:8]),))
-
-
-def _named_link(target, divisor, baud, bus):
-    """Return the link that options ask for, None for none."""
-    from hdl.link.parameters import Link
-
-    if divisor is not None and baud is not None:
-        raise UsageError(f"--link {divisor} and --baud {baud} both set the line's rate; leave "
-                         "out one")
-    if divisor is None and baud is None:
-        if not bus:
-            raise UsageError("--no-bus leaves no way to the machine; add --link or --baud")
-        return None
-    try:
-        if baud is not None:
-            return Link.at(baud, target.clock_hz, bus=bus)
-        return Link(divisor, bus=bus)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def write_verilog(target, output=None, progress=None, *, divisor=None, baud=None, bus=True):
-    """Write the Verilog of a target and what describes it, all files or none.
-
-    Parameters
-    ----------
-    target : str
-        Name of the target.
-    output : path-like or None
-        Folder to write to (default: ``build/verilog/`` and the target's name).
-    progress : callable or None
-        Called with a text for each module.
-    divisor, baud : int or None
-        Give the machine a serial link: cycles a bit, or bits a second at its clock.
-    bus : bool
-        Keep the AXI4-Lite port beside the link.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files.
-
-    Raises
-    ------
-    UsageError
-        If there is no such target, or its clock gives no such rate.
-    OSError
-        If the files cannot be written.
-    """
-    target = named_target(target)
-    link = _named_link(target, divisor, baud, bus)
-    from hdl.package import package
-
-    folder = Path(output) if output else Path("build/verilog") / target.name
-    say = progress or (lambda text: None)
-    say(f"Converting {target.name} to Verilog")
-    texts = package(
-        target, lambda module: say(f"Converting {target.name} to Verilog: {module}"), link)
-    return files.write_texts(folder, texts)
 
 
 def measure_area(target, progress=None):

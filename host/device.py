@@ -3,129 +3,19 @@
 `open_device` is the way in; a device is a context manager.
 """
 
-import abc
-
 import numpy as np
 
 from hdl.target import Target, get_target
 from sim import reference
 from sim.functional import FunctionalError, FunctionalMachine
 
-from .driver import DeviceError, DeviceStatus, Driver, Status, check_target
-from .samples import join_outputs, split_inputs
+from .device_base import Device
+from .driven_device import BoardDevice, RtlDevice
+from .driver import DeviceError, DeviceStatus, Status, check_target
 from .steps import PredictedStep
 
-__all__ = ["BACKENDS", "Device", "FunctionalDevice", "ReferenceDevice", "RtlDevice",
-           "open_device"]
-
-
-class Device(abc.ABC):
-    """Something that runs programs for one target; closes itself as a context manager.
-
-    Parameters
-    ----------
-    target : Target
-        The machine.
-    progress : callable, optional
-        Told about long work: ``progress(what, done, total)`` with cycles, or
-        ``progress(what, share)`` with a share from 0 to 1.
-    """
-
-    #: Name of the kind of device.
-    backend = None
-
-    def __init__(self, target, progress=None):
-        self.target = target
-        self.progress = progress
-        self.program = None
-
-    def load(self, program):
-        """Make a program the one that `run` runs.
-
-        Raises
-        ------
-        TargetMismatchError
-            If it is for another machine.
-        """
-        check_target(program, self.target.fingerprint, self.target.name)
-        self._load(program)
-        self.program = program
-
-    def run(self, inputs, raw=False):
-        """Run the program on real inputs.
-
-        Parameters
-        ----------
-        inputs : dict of str to array, or array
-            By ONNX name, of the ONNX shape, or with a batch of N in front for N runs; an array
-            alone for a network with one input.
-        raw : bool
-            Give 16-bit samples, not real values.
-
-        Returns
-        -------
-        dict of str to numpy.ndarray
-            By ONNX name: float32 (int64 from an ArgMax) of the ONNX shape, stacked for a batch;
-            int16 with ``raw``.
-
-        Raises
-        ------
-        InputError
-            If an input does not fit.
-        DeviceError
-            If no program is loaded or the machine fails.
-        """
-        graph = self._loaded().graph
-        runs, batched = split_inputs(graph, inputs)
-        return join_outputs(graph, self._run_all(runs), batched, raw)
-
-    def run_samples(self, samples):
-        """Run once on int16 arrays of shape (channels, rows, columns); outputs alike."""
-        self._loaded()
-        return self._run(samples, 0, 1)
-
-    def run_batch(self, runs):
-        """Run once for each dict of int16 arrays (channels, rows, columns); outputs alike."""
-        self._loaded()
-        return self._run_all(runs)
-
-    def _run_all(self, runs):
-        return [self._run(samples, index, len(runs)) for index, samples in enumerate(runs)]
-
-    def _loaded(self):
-        if self.program is None:
-            raise DeviceError("no program is loaded")
-        return self.program
-
-    @abc.abstractmethod
-    def _load(self, program):
-        """Load a program that has been checked."""
-
-    @abc.abstractmethod
-    def _run(self, samples, index, count):
-        """Run once, as run ``index`` of ``count``; int16 arrays in and out."""
-
-    @abc.abstractmethod
-    def counters(self):
-        """Return the performance counters of the last run, by name."""
-
-    @abc.abstractmethod
-    def steps(self):
-        """Return a `StepRecord` for each step of the last run."""
-
-    @abc.abstractmethod
-    def status(self):
-        """Return the `DeviceStatus`."""
-
-    @abc.abstractmethod
-    def close(self):
-        """Give up the device."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
+__all__ = ["BACKENDS", "BoardDevice", "Device", "FunctionalDevice", "ReferenceDevice",
+           "RtlDevice", "check_options", "open_device"]
 
 
 class ReferenceDevice(Device):
@@ -169,57 +59,6 @@ class ReferenceDevice(Device):
 
     def close(self):
         """Nothing is held open."""
-
-
-class RtlDevice(Device):
-    """Runs programs on the machine's Verilog, simulated.
-
-    Parameters
-    ----------
-    target : Target
-        The machine; its simulation is built on first use, and cached.
-    progress : callable, optional
-        See `Device`.
-    trace : path, optional
-        Wave file to write, `.fst` or `.vcd`; complete after `close`.
-    behaviour : sim.rtl.machine.MemoryBehaviour, optional
-        Stalls and hangs of the external memory.
-    """
-
-    backend = "rtl"
-
-    def __init__(self, target, progress=None, *, trace=None, behaviour=None):
-        super().__init__(target, progress)
-        # Imported here: the reference needs no compiler, and the command starts faster.
-        from sim.rtl.machine import Machine
-
-        from .transports.simulation import SimulationTransport
-
-        self.machine = Machine.for_target(target, trace=trace, behaviour=behaviour,
-                                          progress=progress)
-        self.driver = Driver(SimulationTransport(self.machine), progress, target)
-
-    def _load(self, program):
-        self.driver.load(program)
-
-    def _run(self, samples, index, count):
-        return self.driver.run(samples, index, count)
-
-    def counters(self):
-        """Return the performance counters of the last run, by name."""
-        return self.driver.counters()
-
-    def steps(self):
-        """Return a `StepRecord` for each step of the last run."""
-        return self.driver.steps()
-
-    def status(self):
-        """Return what the machine's status registers say."""
-        return self.driver.status()
-
-    def close(self):
-        """End the simulation and its wave file."""
-        self.driver.close()
 
 
 class FunctionalDevice(Device):
@@ -283,7 +122,23 @@ class FunctionalDevice(Device):
 
 
 #: Kinds of device, by name.
-BACKENDS = {kind.backend: kind for kind in (ReferenceDevice, FunctionalDevice, RtlDevice)}
+BACKENDS = {kind.backend: kind
+            for kind in (ReferenceDevice, FunctionalDevice, RtlDevice, BoardDevice)}
+
+
+def check_options(backend, options):
+    """Refuse options that a kind of device does not take.
+
+    Raises
+    ------
+    ValueError
+        If there is one; the message says which kind takes it.
+    """
+    for option in options:
+        takers = [name for name, kind in BACKENDS.items() if option in kind.options]
+        if backend not in takers:
+            raise ValueError(f"{option} works with backend {' and '.join(takers) or 'none'} only, "
+                             f"not {backend}")
 
 
 def open_device(target_or_program, backend="rtl", *, progress=None, **options):
@@ -295,11 +150,12 @@ def open_device(target_or_program, backend="rtl", *, progress=None, **options):
         The machine, by value or name; or a program, for its target.
     backend : str
         "rtl" simulates the Verilog, "functional" executes the program image, "reference" the
-        fixed-point graph.
+        fixed-point graph; "board" is a board, real or simulated, behind its byte link.
     progress : callable, optional
         See `Device`.
     **options
-        ``trace`` and ``behaviour`` of `RtlDevice`.
+        ``trace`` and ``behaviour`` of `RtlDevice`, ``transport`` and ``timeout`` of
+        `BoardDevice`.
 
     Returns
     -------
@@ -311,13 +167,15 @@ def open_device(target_or_program, backend="rtl", *, progress=None, **options):
     ValueError
         If there is no such target or backend, or the backend does not take an option.
     TargetMismatchError
-        If the program was compiled for an older machine of that name.
+        If the program was compiled for an older machine of that name, or the board holds another
+        machine.
+    LinkError
+        If the board does not answer.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}; backends are {', '.join(BACKENDS)}")
     options = {name: value for name, value in options.items() if value is not None}
-    if backend != RtlDevice.backend and options:
-        raise ValueError(f"{next(iter(options))} works with backend rtl only, not {backend}")
+    check_options(backend, options)
     program = None
     if isinstance(target_or_program, (Target, str)):
         target = target_or_program

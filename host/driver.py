@@ -21,7 +21,8 @@ from hdl.target import TARGETS, get_target
 from .diagnosis import describe_nodes, describe_ports, step_registers
 from .steps import StepRecord
 
-__all__ = ["DeviceError", "DeviceStatus", "Driver", "TargetMismatchError", "check_target"]
+__all__ = ["DeviceError", "DeviceStatus", "Driver", "TargetMismatchError", "check_target",
+           "known_target"]
 
 _START, _STOP = 1, 2
 
@@ -83,6 +84,12 @@ class DeviceStatus:
     bus_error: int = 0
 
 
+def known_target(fingerprint):
+    """Return the name of the target with a fingerprint, None if there is none."""
+    return next((target.name for target in TARGETS.values()
+                 if target.fingerprint == fingerprint), None)
+
+
 def check_target(program, fingerprint, name):
     """Refuse a program for another machine.
 
@@ -102,8 +109,7 @@ def check_target(program, fingerprint, name):
     """
     if program.fingerprint == fingerprint:
         return
-    known = {target.fingerprint: target.name for target in TARGETS.values()}
-    name = name or known.get(fingerprint)
+    name = name or known_target(fingerprint)
     raise TargetMismatchError(
         f"the program is for target {program.target} with fingerprint "
         f"{program.fingerprint:016x}, the machine is {name or 'of an unknown target'} with "
@@ -141,6 +147,21 @@ class Driver:
     def fingerprint(self):
         """Fingerprint in the machine's ID registers."""
         return self._read("ID_HIGH") << 32 | self._read("ID_LOW")
+
+    def check_machine(self, target):
+        """Refuse a machine that is not of ``target``.
+
+        Raises
+        ------
+        TargetMismatchError
+            If its fingerprint is another.
+        """
+        found = self.fingerprint
+        if found != target.fingerprint:
+            raise TargetMismatchError(
+                f"the machine is {known_target(found) or 'of an unknown target'} with fingerprint "
+                f"{found:016x}, not {target.name} with fingerprint {target.fingerprint:016x}; "
+                f"compile for that machine, or give the board the Verilog of this version")
 
     def status(self):
         """Return what the status registers say."""

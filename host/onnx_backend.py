@@ -15,12 +15,15 @@ from compiler.compile import compile_model
 from compiler.frontend.onnx_ops import OPERATORS
 from hdl.target import TARGETS
 
-from .device import BACKENDS, open_device
+from .device import BACKENDS, BoardDevice, open_device
 from .samples import InputError
 
 __all__ = ["NeuFlowBackend", "PreparedModel", "bind"]
 
 _FLOAT = onnx.TensorProto.FLOAT
+
+#: Kinds of device that need nothing but a program.
+_DEVICES = tuple(name for name in BACKENDS if name != BoardDevice.backend)
 
 
 class PreparedModel(BackendRep):
@@ -33,7 +36,7 @@ class PreparedModel(BackendRep):
     target : str
         Name of the machine.
     device : str
-        Kind of device, of `host.device.BACKENDS`.
+        Kind of device, of `host.device.BACKENDS` but a board.
 
     Attributes
     ----------
@@ -127,7 +130,7 @@ class NeuFlowBackend(Backend):
         device = "functional" if device == "CPU" else device
         target = kwargs.get("target", "virtex6-lx240t")
         if not cls.supports_device(device):
-            raise ValueError(f"unknown device {device!r}; devices are {', '.join(BACKENDS)}")
+            raise ValueError(f"unknown device {device!r}; devices are {', '.join(_DEVICES)}")
         if target not in TARGETS:
             raise ValueError(f"unknown target {target!r}; targets are {', '.join(TARGETS)}")
         return PreparedModel(model, target, device)
@@ -151,7 +154,7 @@ class NeuFlowBackend(Backend):
     @classmethod
     def supports_device(cls, device):
         """Return whether there is such a kind of device."""
-        return device in BACKENDS or device == "CPU"
+        return device in _DEVICES or device == "CPU"
 
 
 def bind(model, values, shapes):

@@ -42,12 +42,15 @@ class FrameReader(wiring.Component):
     def __init__(self):
         super().__init__({"i": In(stream.Signature(8)), "word": Out(32), "put": Out(1),
                           "end": Out(1), "intact": Out(1), "discard": In(1)})
+        self.crc = CRC32_ISO_HDLC(8).create()
+        # What is kept from byte to byte: all of it is forgotten at an END.
+        self.escaped, self.broken, self.some = Signal(), Signal(), Signal()
+        self.place = Signal(2)
 
     def elaborate(self, platform):
         m = Module()
-        crc = m.submodules.crc = CRC32_ISO_HDLC(8).create()
-        escaped, broken, some = Signal(), Signal(), Signal()
-        place = Signal(2)
+        crc = m.submodules.crc = self.crc
+        escaped, broken, some, place = self.escaped, self.broken, self.some, self.place
         byte = Mux(escaped, self.i.payload ^ FLIP, self.i.payload)
         taken = self.i.valid & self.i.ready
         ends = taken & (self.i.payload == END)

@@ -2,14 +2,21 @@
 
 import struct
 import time
-import zlib
 from typing import Protocol
 
-from hdl.link.protocol import ANSWER, END, ESCAPE, FLIP, MOST_WORDS, Answer, Operation
+from hdl.link.protocol import (
+    ANSWER,
+    END,
+    MOST_WORDS,
+    Answer,
+    Operation,
+    framed,
+    unframed,
+)
 
 from ..driver import DeviceError
 
-__all__ = ["LinkError", "LinkTransport", "Pipe", "framed", "unframed"]
+__all__ = ["LinkError", "LinkTransport", "Pipe", "PipeError"]
 
 #: Seconds between two looks at a register that is waited for, and of one wait.
 _LOOK, _SLICE = 0.01, 0.2
@@ -19,37 +26,21 @@ class LinkError(DeviceError):
     """The link gave no usable answer; the message says to what."""
 
 
+class PipeError(Exception):
+    """The pipe broke; the message says how."""
+
+
 class Pipe(Protocol):
-    """Carries bytes both ways."""
+    """Carries bytes both ways; raises `PipeError` when it cannot."""
 
     def send(self, data):
         """Send bytes."""
 
     def receive(self, seconds):
-        """Return some bytes, none when nothing came for so many seconds."""
+        """Return what has come, or comes within so many seconds or less; perhaps nothing."""
 
     def close(self):
         """End the connection."""
-
-
-def framed(body):
-    """Return a body with its CRC as a frame."""
-    body = body + struct.pack("<I", zlib.crc32(body))
-    escaped = body.replace(bytes([ESCAPE]), bytes([ESCAPE, ESCAPE ^ FLIP]))
-    escaped = escaped.replace(bytes([END]), bytes([ESCAPE, END ^ FLIP]))
-    return bytes([END]) + escaped + bytes([END])
-
-
-def unframed(part):
-    """Return the body, without CRC, of what stood between two END bytes; None if it is damaged."""
-    pieces = part.split(bytes([ESCAPE]))
-    if any(not piece for piece in pieces[1:]):
-        return None
-    body = pieces[0] + b"".join(bytes([piece[0] ^ FLIP]) + piece[1:] for piece in pieces[1:])
-    if len(body) < 12 or len(body) % 4 or zlib.crc32(body[:-4]) != int.from_bytes(
-            body[-4:], "little"):
-        return None
-    return body[:-4]
 
 
 class LinkTransport:
@@ -129,8 +120,11 @@ class LinkTransport:
         what = (f"{self.name}: {operation.name.lower().replace('_', ' ')}, {count} words from "
                 f"{address:#x} on")
         for _ in range(self.attempts):
-            self.pipe.send(frame)
-            body = self._answer(expected, address)
+            try:
+                self.pipe.send(frame)
+                body = self._answer(expected, address)
+            except PipeError as error:
+                raise LinkError(f"{what}: {error}") from None
             if body is not None:
                 break
         else:

@@ -10,6 +10,7 @@
 
 #include "Vtop.h"
 #include "memory_model.h"
+#include "serial_line.h"
 #include "verilated.h"
 
 #if VM_TRACE
@@ -84,7 +85,7 @@ class Machine {
 
     Machine(uint8_t* memory, const MemoryConfig& config)
         : context_(new VerilatedContext), top_(new Vtop(context_.get(), "neuflow")),
-          memory_(*top_, memory, config), lite_(*top_) {
+          memory_(*top_, memory, config), lite_(*top_), line_(NEUFLOW_DIVISOR) {
         context_->traceEverOn(true);
     }
 
@@ -95,15 +96,23 @@ class Machine {
 
     MemoryModel& memory() { return memory_; }
 
+    SerialLine& line() { return line_; }
+
     bool step() {
         memory_.drive();
         lite_.drive();
+#if NEUFLOW_DIVISOR
+        top_->rx = line_.drive();
+#endif
         top_->clk = 0;
         top_->eval();
         dump(2 * cycle);
         if (!top_->rst) {
             memory_.sample();
             lite_.sample();
+#if NEUFLOW_DIVISOR
+            line_.sample(top_->tx);
+#endif
         }
         top_->clk = 1;
         top_->eval();
@@ -119,11 +128,19 @@ class Machine {
         return true;
     }
 
+    // Ends early when the line has brought an answer.
+    bool run_line(uint64_t cycles) {
+        for (; cycles && !line_.has_answer(); --cycles)
+            if (!step()) return false;
+        return true;
+    }
+
     bool reset(uint64_t cycles) {
         error.clear();
         memory_.error.clear();
         memory_.reset();
         lite_.reset();
+        line_.reset();
         top_->rst = 1;
         const bool fine = run(cycles);
         top_->rst = 0;
@@ -164,6 +181,7 @@ class Machine {
     std::unique_ptr<Vtop> top_;
     MemoryModel memory_;
     LiteMaster lite_;
+    SerialLine line_;
 #if VM_TRACE
     std::unique_ptr<Trace> trace_;
     uint64_t half_period_ = 1;
@@ -242,6 +260,26 @@ int neuflow_run_while(Machine* machine, uint32_t address, uint32_t mask, uint32_
         const uint64_t left = end - machine->cycle;
         if (!machine->run(interval < left ? interval : left)) return 0;
     }
+}
+
+// Bytes for the serial line, of a machine that has one.
+void neuflow_line_send(Machine* machine, const uint8_t* data, uint64_t count) {
+    machine->line().to_send.insert(machine->line().to_send.end(), data, data + count);
+}
+
+uint64_t neuflow_line_pending(Machine* machine) { return machine->line().pending(); }
+
+int neuflow_line_run(Machine* machine, uint64_t cycles) { return machine->run_line(cycles); }
+
+// Takes at most `capacity` bytes that the line has brought; returns how many.
+uint64_t neuflow_line_receive(Machine* machine, uint8_t* data, uint64_t capacity) {
+    auto& received = machine->line().received;
+    const uint64_t count = received.size() < capacity ? received.size() : capacity;
+    for (uint64_t index = 0; index < count; ++index) {
+        data[index] = received.front();
+        received.pop_front();
+    }
+    return count;
 }
 
 uint64_t neuflow_cycle(const Machine* machine) { return machine->cycle; }

@@ -20,7 +20,7 @@ __all__ = ["Machine", "MachineError", "MemoryBehaviour", "recipe"]
 _HERE = Path(__file__).parent
 
 #: Source files of the harness, by the name they are compiled under.
-_SOURCES = {"harness.cpp": "harness.cpp", "memory_model.h": "memory_model.h"}
+_SOURCES = {name: name for name in ("harness.cpp", "memory_model.h", "serial_line.h")}
 #: The FST writer asks for these two libraries.
 _FST_SOURCES = {"lz4.h": "fst_lz4.h", "zlib.h": "fst_zlib.h"}
 
@@ -74,7 +74,7 @@ class _MemoryConfig(ctypes.Structure):
                              "disorder", "hang_id", "hang_low", "hang_high")]
 
 
-def recipe(verilog, *, top="neuflow", trace=None, optimise=None):
+def recipe(verilog, *, top="neuflow", trace=None, optimise=None, divisor=0):
     """Return how the simulation of a set of Verilog files is built.
 
     Parameters
@@ -87,6 +87,8 @@ def recipe(verilog, *, top="neuflow", trace=None, optimise=None):
         Wave files of this kind can be written: ".fst" or ".vcd". Without, it runs faster.
     optimise : str, optional
         Optimisation of the compiler, such as "-O0" for what is large and runs once.
+    divisor : int
+        Cycles a bit of the design's serial line, 0 if it has none.
     """
     if trace is not None and trace not in _TRACE_FLAGS:
         raise ValueError(f"a wave file must end in {' or '.join(_TRACE_FLAGS)}, not {trace!r}")
@@ -103,7 +105,7 @@ def recipe(verilog, *, top="neuflow", trace=None, optimise=None):
     return Recipe(
         top=whole, verilog=verilog, product="libneuflow.so", shared=True,
         cpp={name: (_HERE / source).read_text() for name, source in names.items()},
-        verilator_flags=tuple(flags), compiler_flags=("-DNDEBUG",),
+        verilator_flags=tuple(flags), compiler_flags=("-DNDEBUG", f"-DNEUFLOW_DIVISOR={divisor}"),
         optimise=optimise or ("-O1" if trace else "-O3"))
 
 
@@ -124,6 +126,10 @@ def _load(path):
             ("write", ctypes.c_int, [machine, word, word]),
             ("run_while", ctypes.c_int, [machine, word, word, word, number, number,
                                          pointer(ctypes.c_int)]),
+            ("line_send", None, [machine, ctypes.c_char_p, number]),
+            ("line_pending", number, [machine]),
+            ("line_run", ctypes.c_int, [machine, number]),
+            ("line_receive", number, [machine, ctypes.c_char_p, number]),
             ("cycle", number, [machine]),
             ("traffic", None, [machine, pointer(number), pointer(number)]),
             ("error", ctypes.c_char_p, [machine]),
@@ -161,6 +167,8 @@ class Machine:
         ``progress(what, fraction)`` while the simulation is built.
     optimise : str, optional
         See `recipe`.
+    link : Link, optional
+        The design's serial link; it has an AXI4-Lite port beside it.
 
     Attributes
     ----------
@@ -176,12 +184,16 @@ class Machine:
     """
 
     def __init__(self, verilog, *, memory, clock_hz, data_width, behaviour=None, trace=None,
-                 trace_later=False, top="neuflow", progress=None, optimise=None):
+                 trace_later=False, top="neuflow", progress=None, optimise=None, link=None):
         self._handle = None
+        if link is not None and not link.bus:
+            raise ValueError("the simulation reaches registers by the AXI4-Lite port; make the "
+                             "link with a bus beside it")
         path = Path(trace) if trace is not None else None
         if path and path.suffix in _TRACE_FLAGS:
             path.write_bytes(b"")  # before the build: fails at once where it cannot be written
-        made = recipe(verilog, top=top, trace=path.suffix if path else None, optimise=optimise)
+        made = recipe(verilog, top=top, trace=path.suffix if path else None, optimise=optimise,
+                      divisor=link.divisor if link else 0)
         product = build(made, progress)
         self._library = _load(str(product))
         width = 8 * self._library.neuflow_bus_bytes()
@@ -203,7 +215,8 @@ class Machine:
     def for_target(cls, target, **options):
         """Make the machine of a `Target`; the options are those of the class."""
         # Logic in place of the device's cells: it does the same, faster.
-        verilog = target_verilog(replace(target, primitives=""), options.get("progress"))
+        verilog = target_verilog(replace(target, primitives=""), options.get("progress"),
+                                 options.get("link"))
         return cls(verilog, memory=target.memory, clock_hz=target.clock_hz,
                    data_width=target.data_width, **options)
 
@@ -273,6 +286,25 @@ class Machine:
     def write32(self, address, value):
         """Write a register through the AXI4-Lite port."""
         self._check(self._library.neuflow_write(self._handle, address, value))
+
+    def line_send(self, data):
+        """Queue bytes for the machine's serial line; they go as time passes."""
+        self._library.neuflow_line_send(self._handle, bytes(data), len(data))
+
+    @property
+    def line_pending(self):
+        """Bytes queued for the serial line that have not gone as a whole."""
+        return self._library.neuflow_line_pending(self._handle)
+
+    def run_line(self, cycles):
+        """Run at most so many cycles; fewer when the serial line brings bytes and then pauses."""
+        self._check(self._library.neuflow_line_run(self._handle, cycles))
+
+    def line_receive(self, most=1 << 16):
+        """Return the bytes that the serial line has brought since the last call."""
+        data = ctypes.create_string_buffer(most)
+        count = self._library.neuflow_line_receive(self._handle, data, most)
+        return data.raw[:count]
 
     @property
     def cycle(self):

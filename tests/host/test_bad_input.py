@@ -256,8 +256,8 @@ def test_an_input_that_is_no_array(folder, program):
 
 
 def test_an_unknown_backend(folder, program):
-    folder.refuses("run", "small.neuflow", "image.npy", "--backend", "board",
-                   says=["'board'", "reference", "rtl"])
+    folder.refuses("run", "small.neuflow", "image.npy", "--backend", "fpga",
+                   says=["'fpga'", "reference", "rtl"])
 
 
 def test_a_trace_where_nothing_has_waves(folder, program):

@@ -35,7 +35,8 @@ def program(folder):
 
 def test_help_names_every_command():
     text = neuflow("--help").stdout
-    for command in ("compile", "estimate", "run", "verilog", "targets", "demo"):
+    for command in ("compile", "estimate", "run", "verilog", "targets", "demo", "simulate",
+                    "board"):
         assert re.search(rf"\b{command}\b", text)
         assert neuflow(command, "--help").stdout
 

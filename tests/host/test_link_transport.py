@@ -3,8 +3,8 @@ from struct import pack
 
 import pytest
 
-from hdl.link.protocol import ANSWER, END, Answer
-from host.transports.link import LinkError, LinkTransport, framed, unframed
+from hdl.link.protocol import ANSWER, END, Answer, framed, unframed
+from host.transports.link import LinkError, LinkTransport
 
 
 class Board:

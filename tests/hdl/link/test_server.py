@@ -1,5 +1,3 @@
-from random import Random
-
 import pytest
 
 from hdl.link.protocol import ANSWER, END, ESCAPE, MOST_WORDS, Answer, Operation
@@ -101,64 +99,5 @@ def test_memory_that_does_not_answer_is_told_and_does_not_hang_the_link():
             assert answer == (operation | ANSWER, sequence, Answer.REFUSED, [BASE])
         (answer,) = await world.exchange(ctx, request(READ, 4, 0, count=1))
         assert answer == (READ | ANSWER, 4, Answer.DONE, [0, 0])
-
-    world.run(bench)
-
-
-def faulty(rng, frame, other):
-    """Return a frame with a fault that leaves no intact frame, and what the fault is."""
-    kind = rng.randrange(5)
-    data = bytearray(frame)
-    if kind == 0:
-        for _ in range(rng.randint(1, 3)):
-            data[rng.randrange(1, len(data) - 1)] ^= 1 << rng.randrange(8)
-    elif kind == 1:
-        # What is missing is more than the closing END.
-        del data[rng.randint(1, len(data) - 2):]
-    elif kind == 2:
-        begin = rng.randrange(1, len(data) - 1)
-        del data[begin:rng.randint(begin + 1, len(data) - 1)]
-    elif kind == 3:
-        place = rng.randrange(1, len(data) - 1)
-        data[place:place] = rng.randbytes(rng.randint(1, 6))
-    else:
-        one, two = bytearray(frame[1:-1]), bytearray(other[1:-1])
-        data = bytearray()
-        while one and two:
-            data.append((one if rng.random() < 0.5 else two).pop(0))
-        data = bytes([END]) + data + one + two + bytes([END])
-    return bytes(data), kind
-
-
-@pytest.mark.parametrize("seed, count", [
-    (1, 1000), pytest.param(2, 100_000, marks=pytest.mark.slow)])
-def test_frames_with_faults_change_nothing_and_the_next_one_is_understood(seed, count):
-    print(f"seed {seed}")
-    rng = Random(seed)
-    world = World(LinkServer(64))
-
-    def random_request(sequence):
-        memory = rng.random() < 0.5
-        words = [rng.getrandbits(32) for _ in range(rng.randint(1, 4))]
-        index = rng.randrange(WORDS - len(words))
-        base = BASE if memory else 0
-        return (request(STORE if memory else WRITE, sequence, base + 4 * index, words),
-                [(memory, index + place, word) for place, word in enumerate(words)])
-
-    async def bench(ctx):
-        kinds = set()
-        for number in range(count):
-            frame, writes = random_request(number % 256)
-            other, _ = random_request(number % 256)
-            bad, kind = faulty(rng, frame, other)
-            kinds.add(kind)
-            if bad == frame:
-                continue
-            world.writes.clear()
-            # The fault and the good frame come without a pause between them.
-            got = await world.exchange(ctx, bad + frame, quiet=40)
-            assert world.writes == writes, f"frame {number}, kind {kind}: {bad.hex()}"
-            assert [answer for *_, answer, _ in got] == [Answer.DONE], f"frame {number}"
-        assert kinds == {0, 1, 2, 3, 4}
 
     world.run(bench)
