@@ -288,10 +288,15 @@ def _build(
 
 
 @app.command("area")
-def _area(target: Target = "virtex6-lx240t", as_json: Json = False):
+def _area(
+        target: Target = "virtex6-lx240t",
+        liberty: Annotated[Path | None, typer.Option(
+            metavar="FILE", help="Map to the standard cells of a Liberty file: areas of logic, "
+                                 "and the memories.")] = None,
+        as_json: Json = False):
     """Count what a target takes of its device, and its levels of logic, by Yosys."""
     with ProgressDisplay() as progress:
-        result = commands.measure_area(target, progress)
+        result = commands.measure_area(target, liberty, progress)
     _print(result, as_json)
 
 

@@ -329,13 +329,15 @@ def list_targets():
     return Result(described, (render.table(headers, rows, numbers=headers[2:8]),))
 
 
-def measure_area(target, progress=None):
-    """Count what a target takes of its device, by component.
+def measure_area(target, liberty=None, progress=None):
+    """Count what a target takes of its device, or of silicon, by component.
 
     Parameters
     ----------
     target : str
         Name of the target.
+    liberty : Path or None
+        A library of standard cells to map to; else to the cells of the target's device.
     progress : callable or None
         Called with a text for each component.
 
@@ -348,11 +350,14 @@ def measure_area(target, progress=None):
     ------
     UsageError
         If there is no such target.
+    FileError
+        If the library is not a Liberty file that can be read.
     ToolchainError
         If Yosys is missing or fails.
     """
     target = named_target(target)
+    from .area.cell_report import measure_cells
     from .area.report import measure
 
-    area = measure(target, progress)
+    area = measure_cells(target, liberty, progress) if liberty else measure(target, progress)
     return Result(area.data, area.parts)

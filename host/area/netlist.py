@@ -2,13 +2,14 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 from sim.rtl.toolchain import ToolchainError
 
 from . import yosys
 
-__all__ = ["FAMILIES", "components", "contained", "synthesise"]
+__all__ = ["FAMILIES", "components", "contained", "counted", "synthesise"]
 
 _XILINX = "synth_xilinx -family xc6v -top {top} -flatten -noiopad"
 
@@ -76,6 +77,37 @@ def _stub(text, top):
     end = text.index("endmodule", start)
     ports = "\n".join(_PORT.findall(text, header.end(), end))
     return f"(* blackbox *) {header[0]}\n{ports}\nendmodule\n"
+
+
+def counted(contained):
+    """Return how often each component stands in the whole.
+
+    Parameters
+    ----------
+    contained : dict of str to dict of str to int
+        How many of each other component a component contains; one is contained in none.
+
+    Returns
+    -------
+    Counter
+        Number by component; each before all that it contains.
+    """
+    order = []
+
+    def visit(name):
+        for part in contained[name]:
+            visit(part)
+        if name not in order:
+            order.append(name)
+
+    inside = {part for parts in contained.values() for part in parts}
+    for name in contained.keys() - inside:
+        visit(name)
+    number = Counter({order[-1]: 1})
+    for name in reversed(order):
+        for part, many in contained[name].items():
+            number[part] += many * number[name]
+    return Counter({name: number[name] for name in reversed(order)})
 
 
 def synthesise(top, found, family):

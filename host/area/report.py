@@ -13,7 +13,7 @@ from ..bitstream.routed import recall
 from .cells import DEVICES, RESOURCES, resources
 from .levels import Path as LogicPath
 from .levels import levels
-from .netlist import components, synthesise
+from .netlist import components, counted, synthesise
 
 __all__ = ["Area", "Component", "measure"]
 
@@ -153,37 +153,16 @@ def measure(target, progress=None):
         netlists[name] = synthesise(name, found, family)
         contained[name] = Counter(cell[0] for cell in netlists[name]["cells"] if cell[0] in found)
 
-    order = _contained_first(contained)
-    instances = Counter({order[-1]: 1})
-    for name in reversed(order):
-        for part, number in contained[name].items():
-            instances[part] += number * instances[name]
+    instances = counted(contained)
     timings = {}
-    for name in order:
+    for name in reversed(instances):
         timings[name] = levels(netlists[name], timings)
 
     made = [Component(name, instances[name], _count(netlists[name], family),
-                      timings[name].inside, budgets.get(name, {})) for name in order]
+                      timings[name].inside, budgets.get(name, {})) for name in instances]
     first = RESOURCES[family][0]
     made.sort(key=lambda part: -part.instances * part.resources.get(first, 0))
     return Area(target.name, family, device, tuple(made), recall(target))
-
-
-def _contained_first(contained):
-    """Return the components in an order in which each follows all that it contains."""
-    order = []
-
-    def visit(name):
-        for part in contained[name]:
-            visit(part)
-        if name not in order:
-            order.append(name)
-
-    parts = {part for inside in contained.values() for part in inside}
-    for name in contained:
-        if name not in parts:
-            visit(name)
-    return order
 
 
 def _count(netlist, family):

@@ -1,15 +1,19 @@
 """What targets take of their devices."""
 
 import json
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from hdl.convolver.chain import COLUMN
 from hdl.convolver.convolver import Convolver
 from hdl.hierarchy import Modules
 from hdl.target import XILINX, get_target
 from hdl.verilog import modules
-from host.area import cells, levels, netlist, report
+from host import cli
+from host.area import cells, levels, netlist, report, standard_cells
+from host.files import FileError
 from tests.host.test_cli import neuflow
 
 #: Six inputs to one output and a register behind: three levels of what is not one look-up table.
@@ -29,6 +33,24 @@ module whole(input clk, input [7:0] a, output reg [7:0] q);
   end
 endmodule
 """
+
+STORE = """
+module store(input clk, input [7:0] to, from, input [11:0] i, output reg [11:0] o);
+  reg [11:0] words [255:0];
+  always @(posedge clk) begin
+    words[to] <= i;
+    o <= words[from];
+  end
+endmodule
+"""
+PAIR = """
+module pair(input clk, input [7:0] a, b, input [11:0] i, output reg [7:0] q, output [23:0] o);
+  store first(.clk(clk), .to(a), .from(b), .i(i), .o(o[11:0]));
+  store second(.clk(clk), .to(b), .from(a), .i(i), .o(o[23:12]));
+  always @(posedge clk) q <= a ^ b;
+endmodule
+"""
+CELLS45 = Path(__file__).parents[2] / "examples" / "asic" / "cells45.lib"
 
 
 @pytest.mark.parametrize("family, lut", [("xc6v", "LUT"), ("ecp5", "LUT4")])
@@ -123,3 +145,57 @@ def test_command_prints_what_it_measures():
     assert data["device"] is None
     text = neuflow("area", "--target", "tiny").stdout
     assert "neuflow_convolver" in text
+
+
+def test_liberty_areas_count_cells_registers_and_memories(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUFLOW_CACHE", str(tmp_path))
+    found = netlist.components({"pair.v": PAIR, "store.v": STORE})
+    library = standard_cells.check_library(CELLS45)
+    store = standard_cells.map_cells("store", found, library)
+    pair = standard_cells.map_cells("pair", found, library)
+    assert store.memories == (standard_cells.Memory(True, 256, 12, 1, 1),)
+    assert (store.number, store.area) == (0, 0)
+    # Eight registers and an exclusive or for each; what the two memories take is not in it.
+    assert pair.contains == {"store": 2}
+    assert pair.sequential == pytest.approx(8 * 4.522)
+    assert pair.area == pytest.approx(8 * (4.522 + 1.596))
+    assert standard_cells.map_cells("pair", found, library) == pair
+
+
+@pytest.mark.parametrize("text, message", [
+    (None, "No such file or directory"),
+    ("a text", "it has no library"),
+    ("library (empty) { }", "the library has no cells"),
+    ("library (broken) { cell (INV) { area : ", "Yosys cannot read this Liberty file"),
+])
+def test_a_liberty_file_that_cannot_be_used_is_named(tmp_path, text, message):
+    path = tmp_path / "cells.lib"
+    if text is not None:
+        path.write_text(text)
+    done = CliRunner().invoke(cli.app, ["area", "--target", "tiny", "--liberty", str(path)])
+    assert done.exit_code == 2 and done.stdout == ""
+    assert f"neuflow: error: {path}: " in done.stderr and message in done.stderr
+
+
+@pytest.mark.parametrize("cell", ["DFF", "all but DFF"])
+def test_a_library_without_flip_flops_or_gates_says_what_it_needs(tmp_path, cell):
+    whole = CELLS45.read_text()
+    start = whole.index("  cell (DFF)")
+    gates, flip_flop = whole[:start], whole[start:]
+    path = tmp_path / "cells.lib"
+    path.write_text(gates + "}" if cell == "DFF" else
+                    whole[:whole.index("  cell (")] + flip_flop)
+    with pytest.raises(FileError, match="cells.lib: the library lacks cells: it needs a D flip-f"):
+        standard_cells.check_library(path)
+
+
+@pytest.mark.slow
+def test_command_prints_areas_of_cells():
+    data = json.loads(neuflow("area", "--target", "tiny", "--liberty", CELLS45, "--json").stdout)
+    parts = {part["name"]: part for part in data["components"]}
+    assert parts["neuflow"]["instances"] == 1
+    assert parts["neuflow_operator"]["instances"] == 2 * get_target("tiny").tiles
+    assert data["total"]["area"] == pytest.approx(
+        sum(part["instances"] * part["area"] for part in parts.values()), abs=0.01)
+    assert data["total"]["synchronous_bits"] > 0 and data["total"]["asynchronous_bits"] > 0
+    assert "Memories" in neuflow("area", "--target", "tiny", "--liberty", CELLS45).stdout
