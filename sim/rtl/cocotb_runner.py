@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_cocotb(design, top, test_module, folder, *, verilog_parameters=None, environment=None,
-               seed=1, testcase=None):
+               seed=1, testcase=None, inside=True):
     """Run the cocotb tests of a module on a design; fail the pytest test when they fail.
 
     Parameters
@@ -41,6 +41,9 @@ def run_cocotb(design, top, test_module, folder, *, verilog_parameters=None, env
         Seed of the bench's random numbers.
     testcase : str or list of str, optional
         Run only these tests of the module.
+    inside : bool, optional
+        Whether the bench sees more than the top module's signals. Without it large designs, as
+        netlists are, build and run faster.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def run_cocotb(design, top, test_module, folder, *, verilog_parameters=None, env
     __tracebackhide__ = True
     if not isinstance(design, dict):
         design = {f"{top}.v": verilog.convert(design, name=top, emit_src=False)}
-    executable = build(_recipe(design, top, verilog_parameters or {}))
+    executable = build(_recipe(design, top, verilog_parameters or {}, inside))
 
     folder = Path(folder)
     results = folder.absolute() / f"{test_module}.{top}.xml"
@@ -75,12 +78,13 @@ def run_cocotb(design, top, test_module, folder, *, verilog_parameters=None, env
     return passed
 
 
-def _recipe(design, top, parameters):
+def _recipe(design, top, parameters, inside):
     libraries = cocotb_tools.config.libs_dir
     source = Path(cocotb_tools.config.share_dir) / "lib" / "verilator" / "verilator.cpp"
     return Recipe(
         top=top, verilog=design, cpp={"cocotb_main.cpp": source.read_text()}, product=top,
-        verilator_flags=("--vpi", "--public-flat-rw", "--timescale", "1ns/1ps",
+        verilator_flags=("--vpi", *(("--public-flat-rw",) if inside else ("--public-depth", "1")),
+                         "--timescale", "1ns/1ps",
                          *(f"-G{name}={value}" for name, value in parameters.items())),
         linker_flags=(f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator"),
         optimise="-O1")

@@ -72,5 +72,5 @@ def test_a_synthesised_tile_runs_two_steps(tmp_path, flow):
     tile = Tile(TARGETS["tiny"], convolver=True, dma=True, library=library)
     files = netlist(top, modules(top, tile, library), flow)
     for seed, stall in ((1, 0), (2, 0.3)):
-        run_cocotb(files, top, "tests.rtl.tile_bench", tmp_path,
+        run_cocotb(files, top, "tests.rtl.tile_bench", tmp_path, inside=False,
                    environment={"TILE_SEED": str(seed), "TILE_STALL": str(stall)})
