@@ -92,7 +92,6 @@ class WordReader(wiring.Component):
         m.d.comb += [
             beats.w_data.eq(r.payload.data | ((r.payload.response != OKAY) << self.data_width)),
             beats.w_en.eq(r.valid & ~dropping),
-            r.ready.eq(1),
         ]
 
         # Ask: one burst register; its room is reserved when it is filled.
