@@ -8,8 +8,8 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["OKAY", "SLVERR", "AddressLayout", "AxiSignature", "LiteSignature", "ReadDataLayout",
-           "ReadMaster", "WriteDataLayout", "WriteMaster"]
+__all__ = ["OKAY", "SLVERR", "AddressLayout", "Arrivals", "AxiSignature", "LiteSignature",
+           "ReadDataLayout", "ReadMaster", "WriteDataLayout", "WriteMaster"]
 
 #: Response codes.
 OKAY, SLVERR = 0, 2
@@ -37,6 +37,19 @@ class WriteDataLayout(data.StructLayout):
         super().__init__({"data": unsigned(data_width), "strobe": unsigned(data_width // 16)})
 
 
+class Arrivals(wiring.Signature):
+    """Words that come when they come: a stream whose receiver is always ready.
+
+    Members
+    -------
+    valid : Out(1)
+    payload : Out(shape)
+    """
+
+    def __init__(self, shape):
+        super().__init__({"valid": Out(1), "payload": Out(shape)})
+
+
 class ReadMaster(wiring.Signature):
     """Read half of a master: bursts out on ``ar``, their beats back, in order, on ``r``.
 
@@ -48,7 +61,7 @@ class ReadMaster(wiring.Signature):
         self.data_width = data_width
         super().__init__({
             "ar": Out(stream.Signature(AddressLayout())),
-            "r": In(stream.Signature(ReadDataLayout(data_width), always_ready=True)),
+            "r": In(Arrivals(ReadDataLayout(data_width))),
             "urgent": Out(1),
         })
 
@@ -67,7 +80,7 @@ class WriteMaster(wiring.Signature):
             "aw": Out(stream.Signature(AddressLayout())),
             "take": In(1),
             "w": Out(WriteDataLayout(data_width)),
-            "b": In(stream.Signature(unsigned(2), always_ready=True)),
+            "b": In(Arrivals(unsigned(2))),
         })
 
 

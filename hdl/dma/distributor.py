@@ -3,9 +3,11 @@
 import operator
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
+
+from ..axi import Arrivals
 
 __all__ = ["Distributor"]
 
@@ -25,8 +27,8 @@ class Distributor(wiring.Component):
 
     Members
     -------
-    i : In(stream of struct with fields ``sink`` and ``word``, always ready)
-    o : Out(stream of shape, always ready), array of ``sinks``
+    i : In(Arrivals(struct with fields ``sink`` and ``word``))
+    o : Out(Arrivals(shape)), array of ``sinks``
 
     Raises
     ------
@@ -44,8 +46,8 @@ class Distributor(wiring.Component):
         self.layout = data.StructLayout({"sink": unsigned(bits_for(self.sinks - 1)),
                                          "word": shape})
         super().__init__({
-            "i": In(stream.Signature(self.layout, always_ready=True)),
-            "o": Out(stream.Signature(shape, always_ready=True)).array(self.sinks),
+            "i": In(Arrivals(self.layout)),
+            "o": Out(Arrivals(shape)).array(self.sinks),
         })
 
     def elaborate(self, platform):

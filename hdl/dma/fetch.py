@@ -166,7 +166,7 @@ class Fetch(wiring.Component):
         with m.If(clear):
             m.d.sync += free.eq(self._beats)
 
-        ended = self.bus.r.valid & self.bus.r.p.last
+        ended = self.bus.r.valid & self.bus.r.payload.last
         m.d.sync += outstanding.eq(outstanding + issue - ended)
 
     def _receive(self, m, beats, running):
@@ -174,9 +174,9 @@ class Fetch(wiring.Component):
         r = self.bus.r
         m.d.comb += [
             beats.write.eq(r.valid & running),
-            beats.beat.eq(r.p.data),
+            beats.beat.eq(r.payload.data),
         ]
-        m.d.sync += self.error.eq(r.valid & (r.p.response != OKAY))
+        m.d.sync += self.error.eq(r.valid & (r.payload.response != OKAY))
 
     def _extract(self, m, places, beats, clear):
         """Pick each sample from its beat."""

@@ -128,10 +128,10 @@ class Interconnect(wiring.Component):
         m.d.comb += [
             beats.i.valid.eq(axi.rvalid),
             axi.rready.eq(1),
-            beats.i.p.sink.eq(axi.rid),
-            beats.i.p.word.data.eq(axi.rdata),
-            beats.i.p.word.response.eq(axi.rresp),
-            beats.i.p.word.last.eq(axi.rlast),
+            beats.i.payload.sink.eq(axi.rid),
+            beats.i.payload.word.data.eq(axi.rdata),
+            beats.i.payload.word.response.eq(axi.rresp),
+            beats.i.payload.word.last.eq(axi.rlast),
         ]
         for k, master in enumerate(self.readers):
             wiring.connect(m, beats.o[k], wiring.flipped(master.r))
@@ -145,8 +145,8 @@ class Interconnect(wiring.Component):
         m.d.comb += [
             responses.i.valid.eq(axi.bvalid),
             axi.bready.eq(1),
-            responses.i.p.sink.eq(axi.bid),
-            responses.i.p.word.eq(axi.bresp),
+            responses.i.payload.sink.eq(axi.bid),
+            responses.i.payload.word.eq(axi.bresp),
         ]
         for k, master in enumerate(self.writers):
             wiring.connect(m, responses.o[k], wiring.flipped(master.b))

@@ -26,8 +26,9 @@ def _read_signals(bus):
         return bus
     return SimpleNamespace(
         arvalid=bus.ar.valid, arready=bus.ar.ready, arid=Const(0), araddr=bus.ar.p.address,
-        arlen=bus.ar.p.length, rvalid=bus.r.valid, rready=bus.r.ready, rid=None,
-        rdata=bus.r.p.data, rresp=bus.r.p.response, rlast=bus.r.p.last)
+        arlen=bus.ar.p.length, rvalid=bus.r.valid, rready=Const(1), rid=None,
+        rdata=bus.r.payload.data, rresp=bus.r.payload.response,
+        rlast=bus.r.payload.last)
 
 
 def _write_signals(bus):
@@ -37,7 +38,7 @@ def _write_signals(bus):
         awvalid=bus.aw.valid, awready=bus.aw.ready, awid=Const(0), awaddr=bus.aw.p.address,
         awlen=bus.aw.p.length, wvalid=Const(0), wready=bus.take, wdata=bus.w.data,
         wstrb=Cat(bit.replicate(2) for bit in bus.w.strobe), wlast=Const(0), bvalid=bus.b.valid,
-        bready=bus.b.ready, bid=None, bresp=bus.b.payload)
+        bready=Const(1), bid=None, bresp=bus.b.payload)
 
 
 class _Held:

@@ -54,7 +54,8 @@ def reader(dut, index, memory, bursts, stall=0.0):
                 valid = False
                 while not valid:
                     _, _, valid, word, last, response = await ctx.tick().sample(
-                        port.r.valid, port.r.p.data, port.r.p.last, port.r.p.response)
+                        port.r.valid, port.r.payload.data, port.r.payload.last,
+                        port.r.payload.response)
                 assert word == word_at(memory, address + beat * memory.bytes_per_beat)
                 assert last == (beat == beats - 1)
                 assert response == (2 if address + beat * memory.bytes_per_beat
