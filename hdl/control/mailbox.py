@@ -19,7 +19,7 @@ REPORTS = ("ERROR", "ERROR_STEP", "ERROR_INFO0", "ERROR_INFO1", "STEP")
 class Mailbox(wiring.Component):
     """The host's register map.
 
-    An access takes ten cycles, most of them for the counters.
+    An access takes eleven cycles, most of them for the counters.
 
     Parameters
     ----------
@@ -88,12 +88,13 @@ class Mailbox(wiring.Component):
         }
 
         # Some cycles for the counters, one for the value, one for the answer.
-        access, waited = (host.read | host.write) & ~host.done, Signal(range(LIVE_LATENCY + 1))
-        now = access & (waited == LIVE_LATENCY)
+        access, waited = (host.read | host.write) & ~host.done, Signal(range(LIVE_LATENCY + 2))
+        now = access & (waited == LIVE_LATENCY + 1)
         m.d.sync += [waited.eq(Mux(access & ~now, waited + 1, 0)), host.done.eq(now)]
         word = host.address[2:]
         index = Signal(HOST_ADDRESS_WIDTH - 2)
-        m.d.comb += [index.eq(word - COUNTER_BASE // 4), self.counter_index.eq(index)]
+        m.d.comb += index.eq(word - COUNTER_BASE // 4)
+        m.d.sync += self.counter_index.eq(index)
         with m.If(now):
             m.d.sync += [host.value.eq(0), host.error.eq(1)]
             with m.If((word >= COUNTER_BASE // 4) & (index < self.counters)):

@@ -2,7 +2,7 @@
 
 import operator
 
-from amaranth.hdl import Cat, Const, Module, Signal, unsigned
+from amaranth.hdl import Const, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -181,6 +181,16 @@ class Coalescer(wiring.Component):
             m.d.sync += limit.eq(8)
         with m.Elif(starts & ~limit[top]):
             m.d.sync += limit.eq(limit << 1)
+        # What holds for the next sample is known with this one.
+        spent, full = Signal(), Signal()
         bits = range(exact_log2(16), top + 1)
-        return (Cat(limit[bit] & samples[bit:].any() for bit in bits).any(),
-                Cat(limit[bit] & (samples == (1 << bit) + lanes) for bit in bits).any())
+        with m.If(starts | self.clear):
+            m.d.sync += [spent.eq(0), full.eq(0)]
+        with m.Elif(valid):
+            for bit in bits:
+                with m.If(limit[bit]):
+                    m.d.sync += [
+                        spent.eq(spent | (samples == (1 << bit) - 1)),
+                        full.eq(samples == (1 << bit) + lanes - 1),
+                    ]
+        return spent, full
