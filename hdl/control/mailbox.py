@@ -19,7 +19,7 @@ REPORTS = ("ERROR", "ERROR_STEP", "ERROR_INFO0", "ERROR_INFO1", "STEP")
 class Mailbox(wiring.Component):
     """The host's register map.
 
-    An access takes eleven cycles, most of them for the counters.
+    An access takes three cycles, one of a counter eleven.
 
     Parameters
     ----------
@@ -87,9 +87,10 @@ class Mailbox(wiring.Component):
             **reports,
         }
 
-        # Some cycles for the counters, one for the value, one for the answer.
+        # One cycle for the address, or some for a counter; one for the value, one for the answer.
         access, waited = (host.read | host.write) & ~host.done, Signal(range(LIVE_LATENCY + 2))
-        now = access & (waited == LIVE_LATENCY + 1)
+        counters = host.address[2:] >= COUNTER_BASE // 4
+        now = access & (waited == Mux(counters, LIVE_LATENCY + 1, 1))
         m.d.sync += [waited.eq(Mux(access & ~now, waited + 1, 0)), host.done.eq(now)]
         word = host.address[2:]
         index = Signal(HOST_ADDRESS_WIDTH - 2)
