@@ -30,7 +30,7 @@ How registers are written, shadowed and committed: [architecture.md](architectur
 REGISTER_CYCLES = 13
 
 #: Most cycles from the answer to the write that starts a program to its first read of memory.
-START_CYCLES = 240
+START_CYCLES = 200
 
 _INTERFACE = """# Interface of `{module}`
 
