@@ -290,12 +290,13 @@ _ASIC = Target(
     memory=Memory(size=1 << 29, peak=12_800_000_000),
 )
 
+# Half a convolver, and memory for LeNet-5, on one chip; the memory is `hdl.on_chip_memory`.
 _ECP5 = Target(
     name="ecp5-85k", rows=1, columns=2, convolvers=(0,), dma_tiles=(0, 1),
-    macs=50, kernel_rows=7, banks=4, bank_depth=512, line_width=256,
-    fifos=2, fifo_blocks=2, fifo_block_depth=512, table_depth=128,
+    macs=50, kernel_rows=7, banks=5, bank_depth=1024, line_width=256,
+    fifos=2, fifo_blocks=2, fifo_block_depth=1024, table_depth=128,
     data_width=32, clock_hz=50_000_000,
-    memory=Memory(size=1 << 17, peak=200_000_000, efficiency=1.0, latency=2),
+    memory=Memory(size=1 << 18, peak=200_000_000, efficiency=1.0, latency=6),
 )
 
 #: Every target by name.

@@ -112,7 +112,8 @@ class ML605Top(Elaboratable):
     def _controller(self, m, platform, machine):
         """Join the machine to its memory and to the clock that memory gives it."""
         m.submodules.clock = clock = io.Buffer("i", platform.request("clk200", dir="-"))
-        m.submodules.button = button = io.Buffer("i", platform.request("rst", dir="-"))
+        m.submodules.button = button = io.Buffer(
+            "i", platform.request(*self.board.reset, dir="-"))
         clk_200, ready, reset, waiting = Signal(), Signal(), Signal(), Signal()
         m.submodules.global_clock = Instance("BUFG", i_I=clock.i, o_O=clk_200)
 

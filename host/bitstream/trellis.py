@@ -18,6 +18,9 @@ DESIGN = "neuflow_board"
 _TOOLS = ("yosys", "nextpnr-ecp5", "ecppack")
 _STATISTICS, _REPORT = f"{DESIGN}.stat.json", f"{DESIGN}.report.json"
 
+#: All boards of this flow have the same size of device.
+_CHIP = DEVICES["ecp5-85k"][1]
+
 #: Bytes of a block RAM that a memory of bytes can use; the others are parity.
 _BLOCK = 2048
 
@@ -67,7 +70,7 @@ def options(seed):
     }
 
 
-def check_memory(target, device="ecp5-85k"):
+def check_memory(target):
     """Refuse a machine whose memory alone is too large for the device.
 
     Raises
@@ -75,11 +78,10 @@ def check_memory(target, device="ecp5-85k"):
     BoardError
         If it is.
     """
-    chip = DEVICES[device][1]
     blocks = -(-target.memory.size // _BLOCK)
-    if blocks > chip.capacity["EBR"]:
+    if blocks > _CHIP.capacity["EBR"]:
         raise BoardError(f"{target.name}: {target.memory.size:,} bytes of memory on the chip need "
-                         f"{blocks:,} EBR, {chip.name} has {chip.capacity['EBR']}")
+                         f"{blocks:,} EBR, {_CHIP.name} has {_CHIP.capacity['EBR']}")
 
 
 def make(plan, folder, clock_hz, target, say):
@@ -154,13 +156,12 @@ def _no_step(_line):
 
 def _check_device(folder, target):
     cells = json.loads((folder / _STATISTICS).read_text())["design"]["num_cells_by_type"]
-    chip = DEVICES["ecp5-85k"][1]
     for resource, kinds in _CELLS.items():
         needed = sum(number * cells.get(kind, 0) for kind, number in kinds.items())
         name = _CAPACITY[resource]
-        if needed > chip.capacity[name]:
-            raise BoardError(f"{target} needs {needed:,} {name}, {chip.name} has "
-                             f"{chip.capacity[name]:,}")
+        if needed > _CHIP.capacity[name]:
+            raise BoardError(f"{target} needs {needed:,} {name}, {_CHIP.name} has "
+                             f"{_CHIP.capacity[name]:,}")
 
 
 def _check_clock(report, clock_hz):

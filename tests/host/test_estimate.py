@@ -58,7 +58,7 @@ def test_a_network_that_does_not_fit(folder):
     models.save(folder / "large.onnx", proto)
     result = CliRunner().invoke(cli.app, ["estimate", "large.onnx", "--target", "ecp5-85k"])
     assert result.exit_code == 0, result.output
-    assert "of 131,072 bytes: it does NOT fit" in result.stdout
+    assert "of 262,144 bytes: it does NOT fit" in result.stdout
     told = json.loads(CliRunner().invoke(cli.app, [
         "estimate", "large.onnx", "--target", "ecp5-85k", "--json"]).stdout)
     assert not told["fits"] and told["memory_needed"] > 250 * 250 * 2

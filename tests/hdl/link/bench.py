@@ -89,16 +89,14 @@ class World:
         """Memory, written a word at a time."""
         bus = self.dut.bus_write
         ctx.set(bus.aw.ready, 1)
-        address, asked = None, False
+        ctx.set(bus.w.ready, 1)
+        address = beat = None
         while True:
-            ctx.set(bus.take, address is not None and not asked)
-            took = address is not None and not asked
-            _, _, aw, burst, beat = await ctx.tick().sample(
-                bus.aw.valid, bus.aw.payload, bus.w)
+            _, _, aw, burst, w, data = await ctx.tick().sample(
+                bus.aw.valid, bus.aw.payload, bus.w.valid, bus.w.payload)
             ctx.set(bus.b.valid, 0)
-            address = burst.address if aw else address
-            if not asked or self.dead:
-                asked = asked or took
+            address, beat = burst.address if aw else address, data if w else beat
+            if address is None or beat is None or self.dead:
                 continue
             half = (beat.strobe >> 4) != 0
             assert beat.strobe == 0xF << 4 * half
@@ -109,7 +107,7 @@ class World:
                 self.writes.append((True, index, self.memory[index]))
             ctx.set(bus.b.payload, OKAY if known else SLVERR)
             ctx.set(bus.b.valid, 1)
-            address, asked = None, False
+            address = beat = None
 
     async def reader(self, ctx):
         """Memory, read in bursts."""
