@@ -11,7 +11,7 @@ import numpy as np
 from compiler.fixed import Convolution
 from sim.functional.convolver import weight_stream
 
-from .ranges import sums, tensor_ranges
+from .ranges import split, sums, tensor_ranges
 from .weights import Kernels, multisets
 
 __all__ = ["LIMIT", "NearestSum", "image_faults", "nearest_input", "nearest_sums"]
@@ -51,12 +51,6 @@ class NearestSum:
         return self.partial < LIMIT
 
 
-def _split(weights):
-    weights = np.asarray(weights, np.int64)
-    axes = tuple(range(1, weights.ndim))
-    return np.maximum(weights, 0).sum(axes), np.minimum(weights, 0).sum(axes)
-
-
 def _partial(bias, positive, negative, low, high):
     """Return the largest magnitude of a sum of some of the terms."""
     least, most = sums(0, positive, negative, low, high)
@@ -71,7 +65,7 @@ def nearest_sums(graph):
         if not isinstance(node, Convolution):
             continue
         bounds, bias = ranges[node.inputs[0]], np.asarray(node.bias, np.int64)
-        positive, negative = _split(node.weights)
+        positive, negative = split(node.weights)
         ends = np.stack(sums(bias, positive, negative, *bounds))
         place = np.unravel_index(np.abs(ends).argmax(), ends.shape)
         partial = _partial(bias, positive, negative, *bounds)
@@ -123,7 +117,7 @@ def image_faults(graph, target, prepared, memory, written):
 
 
 def _lane_faults(where, maps, bounds, bias, shift, kernels):
-    partial = _partial(bias, *_split(kernels), *bounds)
+    partial = _partial(bias, *split(kernels), *bounds)
     if partial.max() >= LIMIT:
         yield f"{where}: a sum of {int(partial.max())} leaves the 36 bits of an accumulator"
     if not maps:

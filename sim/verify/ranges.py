@@ -21,7 +21,7 @@ from compiler.fixed import (
 )
 from sim import reference
 
-__all__ = ["HIGHEST", "LOWEST", "sums", "tensor_ranges"]
+__all__ = ["HIGHEST", "LOWEST", "split", "sums", "tensor_ranges"]
 
 LOWEST, HIGHEST = -32768, 32767
 
@@ -34,6 +34,14 @@ def tensor_ranges(graph):
         ranges[node.output] = (int(np.clip(np.min(values), LOWEST, HIGHEST)),
                                int(np.clip(np.max(values), LOWEST, HIGHEST)))
     return ranges
+
+
+def split(weights):
+    """Return the sums of the positive and of the negative weights of each map, as int64."""
+    # Copies stay as narrow as the weights: a layer can have 10**8 of them.
+    weights = np.asarray(weights).reshape(len(weights), -1)
+    return (np.maximum(weights, 0).sum(1, dtype=np.int64),
+            np.minimum(weights, 0).sum(1, dtype=np.int64))
 
 
 def sums(bias, positive, negative, low, high):
@@ -55,10 +63,7 @@ def _evaluate(node, shape, *operands):
 
 
 def _convolution(node, graph, source):
-    weights = np.asarray(node.weights, np.int64)
-    positive = np.maximum(weights, 0).sum((1, 2, 3))
-    negative = np.minimum(weights, 0).sum((1, 2, 3))
-    ends = sums(np.asarray(node.bias, np.int64), positive, negative, *source)
+    ends = sums(np.asarray(node.bias, np.int64), *split(node.weights), *source)
     return [reference.requantise(end, np.asarray(node.shift)) for end in ends]
 
 
