@@ -17,7 +17,7 @@ _LATENCY = {"dma": 2, "weights": 2, "conv": 12, "mapper": 20, "op": 11, "div": 2
 _WORDS = {"dma": 3, "weights": 3, "conv": 16, "mapper": 46, "op": 40, "div": 40}
 _QUEUED = {"dma": 2, "weights": 2, "conv": 12, "mapper": 2, "op": 2, "div": 2}
 
-#: Cycles and words of an input buffer, of which every hop from tile to tile has one.
+#: Cycles and words of a buffer: every input has one, and every sink of a router.
 _BUFFER_LATENCY, _BUFFER_WORDS = 1, 2
 
 #: First cycle in which a read or weight channel takes an address.
@@ -228,25 +228,25 @@ class _Builder:
         return registers["count"] if registers["operation"] >= _REDUCE else 1
 
     def _source(self, tile, name):
-        """Return the (tile, source) that feeds a sink, and the hops between the two."""
-        hops = 0
+        """Return the (tile, source) that feeds a sink, and the buffers between the two."""
+        buffers = 2
         source = SOURCES[self.units[tile]["router"]["source"][SINKS.index(name)] - 1]
         while source in _OPPOSITE:
             tile, direction = self.target.neighbour(tile, source), _OPPOSITE[source]
             source = SOURCES[self.units[tile]["router"]["source"][SINKS.index(direction)] - 1]
-            hops += 1
-        return (tile, source), hops
+            buffers += 1
+        return (tile, source), buffers
 
-    def _link(self, origin, hops=0):
-        """Return the number of a new link from a source."""
+    def _link(self, origin, buffers=1):
+        """Return the number of a new link from a source through so many buffers."""
         tile, source = origin
         kind = source.rstrip("01")
         if kind == "op" and self.units[tile][source]["operation"] == _DIVIDE:
             kind = "div"
         link = np.zeros((), state.LINK)
-        link["latency"] = _LATENCY[kind] + _BUFFER_LATENCY * (hops + 1)
-        link["capacity"] = _WORDS[kind] + _BUFFER_WORDS * (hops + 1)
-        link["behind"] = _QUEUED[kind] + _BUFFER_LATENCY * (hops + 1)
+        link["latency"] = _LATENCY[kind] + _BUFFER_LATENCY * buffers
+        link["capacity"] = _WORDS[kind] + _BUFFER_WORDS * buffers
+        link["behind"] = _QUEUED[kind] + _BUFFER_LATENCY * buffers
         self.links.append(link)
         self.sinks.setdefault(origin, []).append(len(self.links) - 1)
         return len(self.links) - 1
@@ -279,10 +279,10 @@ class _Builder:
             return
         registers = self.units[node]["write"]
         table = list(self.units[node].get("write_table", [])) if registers.get("entries") else []
-        origin, hops = self._source(tile, "dma")
+        origin, buffers = self._source(tile, "dma")
         writer = np.zeros((), state.WRITER)
         writer["total"] = self._sent(origin)
-        writer["link"] = self._link(origin, hops)
+        writer["link"] = self._link(origin, buffers)
         self.writers.append(writer)
         self.writer_walks.append(self._walk(registers, registers["base"], table, 0))
 
