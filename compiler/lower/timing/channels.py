@@ -6,10 +6,10 @@ from .addresses import next_place
 from .state import BEAT_PLACES, BURST_PLACES, PLACES
 from .streams import has_room, has_word, pop, push
 
-__all__ = ["push_beat", "push_burst", "tick_reader", "tick_writer"]
+__all__ = ["level", "push_beat", "push_burst", "tick_reader", "tick_writer"]
 
-#: Samples that a reader keeps under way; bursts that may wait before no address is taken.
-_RESERVED, _WAITING = 254, 8
+#: Samples between address and extraction, and bursts that wait, at which no address is taken.
+_PLACED, _WAITING = 248, 8
 
 #: Cycles from an address to its place, or its burst, at the far end of their queues.
 _COALESCE = 5
@@ -27,12 +27,18 @@ def push_burst(channel, beats, time):
 
 
 @njit
-def _level(times, head, count, now):
-    """Return the words in a queue's memory: those that have come, but the one at its output."""
+def _held(times, head, count, now):
+    """Return the words of a queue that are in it, not on their way to it."""
     places = len(times)
     while count > 0 and times[(head + count - 1) & (places - 1)] > now + 1:
         count -= 1
-    return count - 1
+    return count
+
+
+@njit
+def level(times, head, count, now):
+    """Return the words in a queue's memory: the oldest one is in its output register."""
+    return _held(times, head, count, now) - 1
 
 
 @njit
@@ -48,8 +54,9 @@ def tick_reader(reader, walk, links, tables, now):
 
 @njit
 def _take_address(reader, walk, tables, now):
-    room = (now + 1 >= reader.begin and reader.reserved < _RESERVED
-            and _level(reader.burst_time, reader.burst_head, reader.burst_count, now) < _WAITING)
+    room = (now + 1 >= reader.begin
+            and level(reader.place_time, reader.place_head, reader.place_count, now) < _PLACED
+            and level(reader.burst_time, reader.burst_head, reader.burst_count, now) < _WAITING)
     if reader.room and reader.taken < reader.total:
         next_place(walk, tables)
         place = (reader.place_head + reader.place_count) & (PLACES - 1)
@@ -57,13 +64,10 @@ def _take_address(reader, walk, tables, now):
         reader.place_advance[place] = walk.advance
         reader.place_count += 1
         reader.taken += 1
-        reader.reserved += 1
         if walk.closed:
             push_burst(reader, walk.closed, now + _COALESCE)
         if reader.taken == reader.total:
             push_burst(reader, walk.length + 1, now + _COALESCE + 1)
-    reader.reserved -= reader.leaving
-    reader.leaving = 0
     reader.room = room
 
 
@@ -93,7 +97,6 @@ def _extract(reader, links, now):
             push(links, reader.sink, 0, reader.sinks, now)
             reader.place_head += 1
             reader.place_count -= 1
-            reader.leaving = 1
             reader.left += 1
             if reader.left == reader.total:
                 reader.done = now + 3
@@ -101,32 +104,23 @@ def _extract(reader, links, now):
                 reader.beat_head += 1
                 reader.beat_count -= 1
                 reader.freeing = 1
-    reader.urgent = reader.outstanding > 0 and reader.beat_count - 1 < reader.few
+    reader.urgent = reader.outstanding > 0 and reader.beat_count < reader.few
 
 
 @njit
 def tick_writer(writer, walk, links, tables, now):
-    """Take a sample, ask for a burst, offer a beat."""
+    """Take a sample, ask for a burst."""
     link = links[writer.link]
-    room = (_level(writer.beat_time, writer.beat_head, writer.beat_count, now) < _HELD
-            and _level(writer.burst_time, writer.burst_head, writer.burst_count, now) < _WAITING)
+    room = (_held(writer.beat_time, writer.beat_head, writer.beat_count, now) < _HELD
+            and level(writer.burst_time, writer.burst_head, writer.burst_count, now) < _WAITING)
     if writer.room and writer.taken < writer.total and has_word(link, now):
         pop(link)
         _pack(writer, walk, tables, now)
     writer.room = room
-    if writer.sends == 0 and writer.owed > 0 and writer.beat_count > 0:
-        place = writer.beat_head & (BEAT_PLACES - 1)
-        if writer.beat_time[place] <= now:
-            writer.sends, writer.sends_last = 1, writer.beat_last[place]
-            writer.owed -= writer.sends_last
-            writer.beat_head += 1
-            writer.beat_count -= 1
-    writer.owed += writer.issued
-    writer.issued = 0
     place = writer.burst_head & (BURST_PLACES - 1)
     if (not writer.asks and writer.burst_count > 0 and writer.burst_time[place] <= now
             and writer.outstanding < _UNANSWERED):
-        writer.asks, writer.asked_beats, writer.issued = 1, writer.burst_beats[place], 1
+        writer.asks, writer.asked_beats = 1, writer.burst_beats[place]
         writer.outstanding += 1
         writer.burst_head += 1
         writer.burst_count -= 1
@@ -141,19 +135,19 @@ def _pack(writer, walk, tables, now):
     writer.taken += 1
     if walk.advance:
         if writer.filling:
-            push_beat(writer, walk.closed > 0, now + _COALESCE)
+            push_beat(writer, now + _COALESCE)
         writer.filling = 1
     if walk.closed:
         push_burst(writer, walk.closed, now + _COALESCE)
     if writer.taken == writer.total:
-        push_beat(writer, 1, now + _COALESCE + 1)
+        push_beat(writer, now + _COALESCE + 1)
         push_burst(writer, walk.length + 1, now + _COALESCE + 1)
         writer.complete = 1
 
 
 @njit
-def push_beat(writer, last, time):
-    """Queue a beat, perhaps the last one of its burst, which may be sent from a time on."""
+def push_beat(writer, time):
+    """Queue a beat, which may be taken from a time on."""
     place = (writer.beat_head + writer.beat_count) & (BEAT_PLACES - 1)
-    writer.beat_time[place], writer.beat_last[place] = time, last
+    writer.beat_time[place] = time
     writer.beat_count += 1

@@ -16,7 +16,7 @@ _BURST = 16
 
 #: Words of a packet besides its payload, and cycles in which it takes none besides those in which
 #: the payload is sent.
-_OVERHEAD, _CHECK = 3, 4
+_OVERHEAD, _CHECK = 3, 5
 
 #: Cycles of the processor from the record's arrival until it starts the loader, from there until
 #: it writes the log, and from word to word of the log.
@@ -53,9 +53,9 @@ def _read_record(control, processor, now):
 @njit
 def _write_word(control, writer, now):
     """Write a word of the log; the processor waits until memory has taken the word before."""
-    if writer.asks or writer.burst_count or writer.beat_count or writer.sends:
+    if writer.asks or writer.burst_count or writer.beat_count:
         return
-    push_beat(writer, 1, now)
+    push_beat(writer, now)
     push_burst(writer, 1, now)
     control.log_words -= 1
     control.log_next = now + _WORD

@@ -6,19 +6,18 @@ many bytes a cycle, of which an idle memory saves up four beats.
 
 from numba import njit
 
-from .state import BEAT_PLACES, REQUEST_PLACES
+from .channels import level
+from .state import BEAT_PLACES, BURST_PLACES, REQUEST_PLACES
 
 __all__ = ["tick_bus"]
 
-#: Requests in a queue from which on no more are granted, of 8 places; write bursts that may be
-#: taken before their beats have gone, of 16.
-_QUEUED, _ORDERED = 6, 14
+#: Requests in a queue, write bursts whose beats are to come, and beats that wait for the port, from
+#: which on no more are taken.
+_QUEUED, _ORDERED, _BEATS = 4, 12, 12
 
-#: Bursts of a reader and of a writer on their way.
-_READS, _WRITES = 30, 14
-
-#: Cycles from a granted request to the memory's port; from the port of memory to a master.
-_QUEUE, _RETURN = 2, 2
+#: Cycles from a granted request to the memory's port; from the port of memory to a master; from a
+#: beat's take to the port.
+_QUEUE, _RETURN, _SEND = 2, 2, 4
 
 #: Cycles that a beat written holds up the next burst, and most: see `hdl.dma.precedence`.
 _BEAT_PAUSE, _MOST_PAUSE = 16, 255
@@ -63,16 +62,14 @@ def _arrive(bus, readers, writers, now):
     if owner >= 0:
         reader = readers[owner]
         end = (reader.beat_head + reader.beat_count) & (BEAT_PLACES - 1)
-        reader.beat_time[end] = now + 2
+        reader.beat_time[end] = now + 1
         reader.beat_count += 1
         if bus.coming_last[place]:
             reader.outstanding -= 1
-            reader.on_way -= 1
         bus.coming[place] = -1
     owner = bus.answering[place]
     if owner >= 0:
         writers[owner].outstanding -= 1
-        writers[owner].on_way -= 1
         bus.answering[place] = -1
 
 
@@ -103,12 +100,12 @@ def _answer(bus, now):
 @njit
 def _take_data(bus, tokens, now):
     """Take a beat to write, if one is on the port."""
-    if bus.output_count == 0 or bus.output_time[0] > now:
+    if bus.output_count == 0 or bus.output_time[bus.output_head & (BURST_PLACES - 1)] > now:
         return
     if bus.fill_count == 0 or tokens < bus.cost:
         return
+    bus.output_head += 1
     bus.output_count -= 1
-    bus.output_time[0] = bus.output_time[1]
     bus.tokens -= bus.cost
     bus.writes_turn = 0
     place = bus.fill_head & (REQUEST_PLACES - 1)
@@ -124,46 +121,56 @@ def _take_data(bus, tokens, now):
 
 @njit
 def _write_beats(bus, writers, now):
-    """Move a beat of the writer whose turn it is to the port; begin the next burst."""
-    ready = bus.output_count < 2
-    beat, finish = False, False
-    if bus.turn >= 0:
+    """Take a beat of the writer whose turn it is; begin the next burst."""
+    room = level(bus.output_time, bus.output_head, bus.output_count, now) < _BEATS
+    takes = bus.turn >= 0 and bus.output_room
+    if takes:
         writer = writers[bus.turn]
-        if writer.sends and ready:
-            beat, finish = True, writer.sends_last == 1
-            writer.sends = 0
-            bus.output_time[bus.output_count] = now + 1
-            bus.output_count += 1
-    begin = not bus.urgent or bus.pause == 0
-    if bus.turn < 0 or finish:
-        place = bus.order_head & (REQUEST_PLACES - 1)
+        writer.beat_head += 1
+        writer.beat_count -= 1
+        place = (bus.output_head + bus.output_count) & (BURST_PLACES - 1)
+        bus.output_time[place] = now + _SEND
+        bus.output_count += 1
+        bus.turn_left -= 1
+    if bus.turn < 0 or (takes and bus.turn_left == 0):
         bus.turn = -1
-        if begin and bus.order_count > 0 and bus.order_time[place] <= now:
-            bus.turn = bus.order_owner[place]
+        place = bus.order_head & (REQUEST_PLACES - 1)
+        if ((not bus.urgent or bus.pause == 0) and bus.order_count > 0
+                and bus.order_time[place] <= now):
+            bus.turn, bus.turn_left = bus.order_owner[place], bus.order_beats[place]
             bus.order_head += 1
             bus.order_count -= 1
-    if beat:
+    bus.output_room = room
+    if takes:
         bus.pause = min(bus.pause + _BEAT_PAUSE, _MOST_PAUSE)
     elif bus.pause > 0:
         bus.pause -= 1
 
 
 @njit
+def _choose(masters, behind, room):
+    """Return the next master that asks, in turn, or -1."""
+    if room:
+        place = behind
+        for _ in range(len(masters)):
+            if place >= len(masters):
+                place -= len(masters)
+            if masters[place].asks:
+                return place
+            place += 1
+    return -1
+
+
+@njit
 def _grant_reads(bus, readers, now):
-    """Take the burst that was granted a cycle ago; grant the next one, in turn."""
-    count, urgent = len(readers), False
-    room = bus.read_count - 1 < _QUEUED
-    for place in range(count):
+    """Take the burst whose grant has come; grant the next one."""
+    urgent = False
+    for place in range(len(readers)):
         urgent = urgent or readers[place].urgent
     bus.urgent = urgent
-    chosen = -1
-    if bus.read_room:
-        for step in range(count):
-            place = (bus.read_behind + step) % count
-            if readers[place].asks and readers[place].on_way < _READS:
-                chosen = place
-                break
-    granted = bus.read_grant
+    room = bus.read_count - 1 < _QUEUED
+    chosen = _choose(readers, bus.read_behind, bus.read_room)
+    granted = bus.read_grant[1]
     if granted >= 0 and readers[granted].asks:
         reader = readers[granted]
         end = (bus.read_head + bus.read_count) & (REQUEST_PLACES - 1)
@@ -171,8 +178,8 @@ def _grant_reads(bus, readers, now):
         bus.read_time[end] = now + _QUEUE
         bus.read_count += 1
         reader.asks = 0
-        reader.on_way += 1
-    bus.read_grant = chosen
+    bus.read_grant[1] = bus.read_grant[0]
+    bus.read_grant[0] = chosen
     if chosen >= 0:
         bus.read_behind = chosen + 1
     bus.read_room = room
@@ -181,15 +188,9 @@ def _grant_reads(bus, readers, now):
 @njit
 def _grant_writes(bus, writers, now):
     """Do the same for bursts to write."""
-    count, chosen = len(writers), -1
     room = bus.write_count - 1 < _QUEUED and bus.order_count - 1 < _ORDERED
-    if bus.write_room:
-        for step in range(count):
-            place = (bus.write_behind + step) % count
-            if writers[place].asks and writers[place].on_way < _WRITES:
-                chosen = place
-                break
-    granted = bus.write_grant
+    chosen = _choose(writers, bus.write_behind, bus.write_room)
+    granted = bus.write_grant[1]
     if granted >= 0 and writers[granted].asks:
         writer = writers[granted]
         end = (bus.write_head + bus.write_count) & (REQUEST_PLACES - 1)
@@ -198,10 +199,11 @@ def _grant_writes(bus, writers, now):
         bus.write_count += 1
         end = (bus.order_head + bus.order_count) & (REQUEST_PLACES - 1)
         bus.order_owner[end], bus.order_time[end] = granted, now + _QUEUE
+        bus.order_beats[end] = writer.asked_beats
         bus.order_count += 1
         writer.asks = 0
-        writer.on_way += 1
-    bus.write_grant = chosen
+    bus.write_grant[1] = bus.write_grant[0]
+    bus.write_grant[0] = chosen
     if chosen >= 0:
         bus.write_behind = chosen + 1
     bus.write_room = room

@@ -11,7 +11,7 @@ __all__ = ["BEAT_PLACES", "BURST_PLACES", "BUS", "CONTROL", "CONVOLVER", "LINK",
 
 #: Places of the rings: of a link, of samples under way in a read channel, of beats, of bursts, and
 #: of requests in the interconnect and the memory. All are powers of two.
-LINK_PLACES, PLACES, BEAT_PLACES, BURST_PLACES, REQUEST_PLACES = 128, 256, 128, 32, 128
+LINK_PLACES, PLACES, BEAT_PLACES, BURST_PLACES, REQUEST_PLACES = 128, 512, 128, 32, 128
 
 #: Most sinks of one source.
 MOST_SINKS = 8
@@ -38,8 +38,8 @@ WALK = _record(
 #: A read or weight channel. ``total``: samples to read; ``level``: beats that are here and not
 #: begun; ``sinks``: links that take its samples.
 READER = _record(
-    "total", "taken", "left", "room", "reserved", "leaving", "free", "freeing", "freed", "last",
-    "outstanding", "few", "urgent", "asks", "asked_beats", "on_way",
+    "total", "taken", "left", "room", "free", "freeing", "freed", "outstanding", "few", "urgent",
+    "asks", "asked_beats",
     "place_head", "place_count", ("place_time", PLACES), ("place_advance", PLACES),
     "burst_head", "burst_count", ("burst_time", BURST_PLACES), ("burst_beats", BURST_PLACES),
     "beat_head", "beat_count", ("beat_time", BEAT_PLACES),
@@ -47,10 +47,10 @@ READER = _record(
 
 #: A write channel. ``total``: samples to write.
 WRITER = _record(
-    "link", "total", "taken", "room", "filling", "complete", "outstanding", "owed", "issued",
-    "beat_head", "beat_count", ("beat_time", BEAT_PLACES), ("beat_last", BEAT_PLACES),
+    "link", "total", "taken", "room", "filling", "complete", "outstanding",
+    "beat_head", "beat_count", ("beat_time", BEAT_PLACES),
     "burst_head", "burst_count", ("burst_time", BURST_PLACES), ("burst_beats", BURST_PLACES),
-    "asks", "asked_beats", "on_way", "sends", "sends_last", "done")
+    "asks", "asked_beats", "done")
 
 #: An operator or a mapper: a word for each ``window`` words of its one or two inputs.
 UNIT = _record("inputs", ("input", 2), "window", "taken", "sinks", ("sink", MOST_SINKS))
@@ -79,7 +79,8 @@ CONVOLVER = _record(
 #: memory has accepted; ``order``: write bursts whose beats are to come.
 BUS = _record(
     "rate", "cost", "depth", "latency", "most_bursts", "tokens", "writes_turn",
-    "read_grant", "read_behind", "read_room", "write_grant", "write_behind", "write_room",
+    ("read_grant", 2), "read_behind", "read_room", ("write_grant", 2), "write_behind",
+    "write_room",
     "read_head", "read_count", ("read_time", REQUEST_PLACES), ("read_owner", REQUEST_PLACES),
     ("read_beats", REQUEST_PLACES),
     "memory_head", "memory_count", ("memory_time", REQUEST_PLACES),
@@ -91,7 +92,8 @@ BUS = _record(
     "answer_head", "answer_count", ("answer_time", REQUEST_PLACES),
     ("answer_owner", REQUEST_PLACES), ("answering", 4),
     "order_head", "order_count", ("order_time", REQUEST_PLACES), ("order_owner", REQUEST_PLACES),
-    "turn", "output_count", ("output_time", 4), "pause", "urgent")
+    ("order_beats", REQUEST_PLACES), "turn", "turn_left",
+    "output_head", "output_count", ("output_time", BURST_PLACES), "output_room", "pause", "urgent")
 
 #: Loader and processor. ``packets`` payload lengths stand in the joined tables from ``table`` on.
 CONTROL = _record(
