@@ -89,12 +89,11 @@ class Machine:
                 port("r__payload").value = (
                     beat | (SLVERR if bad else 0) << 8 * size | last << 8 * size + 2)
             await ReadOnly()
-            take = give and int(port("r__ready").value)
             asked = accept and int(port("ar__valid").value)
             burst = int(port("ar__payload").value) if asked else 0
             await RisingEdge(self.dut.clk)
             now += 1
-            if take:
+            if give:
                 queue.popleft()
             if asked:
                 address, length = burst & 0xFFFFFFFF, burst >> 32
@@ -107,39 +106,41 @@ class Machine:
             return getattr(self.dut, f"{name}__{signal}")
 
         size, addresses, beats, answers = TARGET.data_width // 8, deque(), deque(), deque()
+        asked = False
         while True:
-            accept = {channel: rng.random() >= self.stall and name not in self.mute
-                      for channel in ("aw", "w")}
-            for channel, value in accept.items():
-                port(f"{channel}__ready").value = int(value)
+            accept, take = (rng.random() >= self.stall and name not in self.mute
+                            for _ in range(2))
+            # A beat is asked for when its address is there, and comes a cycle later.
+            take = take and len(addresses) > len(beats) + asked
+            port("aw__ready").value, port("take").value = int(accept), int(take)
             give = bool(answers) and rng.random() >= self.stall
             port("b__valid").value = int(give)
             port("b__payload").value = answers[0] if give else 0
             await ReadOnly()
-            if accept["aw"] and int(port("aw__valid").value):
+            if accept and int(port("aw__valid").value):
                 burst = int(port("aw__payload").value)
                 assert burst >> 32 == 0
                 addresses.append(burst & 0xFFFFFFFF)
-            if accept["w"] and int(port("w__valid").value):
-                beats.append(int(port("w__payload").value))
-            taken = give and int(port("b__ready").value)
+            if asked:
+                beats.append(int(port("w").value))
+            asked = take
             await RisingEdge(self.dut.clk)
-            if taken:
+            if give:
                 answers.popleft()
             while addresses and beats:
                 answers.append(self._store(addresses.popleft(), beats.popleft(), size))
 
     def _store(self, address, beat, size):
-        """Layout of WriteDataLayout: data, strobe, last."""
-        strobe, last = beat >> 8 * size & (1 << size) - 1, beat >> 9 * size
-        assert last == 1 and address % size == 0
+        """Layout of WriteDataLayout: data, strobe."""
+        strobe = beat >> 8 * size
+        assert address % size == 0
         for k in range(size // 4):
-            if strobe >> 4 * k & 15 == 15:
+            if strobe >> 2 * k & 3 == 3:
                 if address + 4 * k in self.refuse:
                     return SLVERR
                 self.memory[address + 4 * k] = beat >> 32 * k & 0xFFFFFFFF
             else:
-                assert strobe >> 4 * k & 15 == 0
+                assert strobe >> 2 * k & 3 == 0
         return 0
 
     async def _nodes(self):

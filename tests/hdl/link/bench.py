@@ -98,8 +98,8 @@ class World:
             address, beat = burst.address if aw else address, data if w else beat
             if address is None or beat is None or self.dead:
                 continue
-            half = (beat.strobe >> 4) != 0
-            assert beat.strobe == 0xF << 4 * half
+            half = (beat.strobe >> 2) != 0
+            assert beat.strobe == 0b11 << 2 * half
             index = (address - BASE) // 4 + half
             known = 0 <= index < WORDS
             if known:

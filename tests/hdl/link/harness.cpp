@@ -81,6 +81,7 @@ class Bench {
     const Space registers_, memory_;
     uint32_t random_;
     uint64_t still_ = 0;  // cycles since anything has moved
+    bool asked_ = false;  // a beat was asked for in the cycle before
     // Addresses and words of writes that have not met; answers that have not been taken.
     std::deque<uint64_t> aw_, w_, memory_aw_, memory_w_, b_, r_, memory_b_, memory_r_;
 
@@ -106,9 +107,10 @@ class Bench {
 
     void drive() {
         for (CData* ready : {&PORT(host, awready), &PORT(host, wready), &PORT(host, arready),
-                             &PORT(bus_write___05Faw, ready), &PORT(bus_write___05Fw, ready),
-                             &PORT(bus_read___05Far, ready)})
+                             &PORT(bus_write___05Faw, ready), &PORT(bus_read___05Far, ready)})
             *ready = chance();
+        // A beat is asked for when its address is there.
+        PORT(bus_write, take) = memory_aw_.size() > memory_w_.size() + asked_ && chance();
         PORT(host, bresp) = offer(PORT(host, bvalid), b_);
         const uint64_t read = offer(PORT(host, rvalid), r_);
         PORT(host, rdata) = uint32_t(read);
@@ -140,14 +142,14 @@ class Bench {
     void sample() {
         drop(PORT(host, bvalid), PORT(host, bready), b_);
         drop(PORT(host, rvalid), PORT(host, rready), r_);
-        drop(PORT(bus_write___05Fb, valid), PORT(bus_write___05Fb, ready), memory_b_);
-        drop(PORT(bus_read___05Fr, valid), PORT(bus_read___05Fr, ready), memory_r_);
+        drop(PORT(bus_write___05Fb, valid), true, memory_b_);
+        drop(PORT(bus_read___05Fr, valid), true, memory_r_);
         keep(PORT(host, awvalid), PORT(host, awready), PORT(host, awaddr), aw_);
         keep(PORT(host, wvalid), PORT(host, wready), PORT(host, wdata), w_);
         keep(PORT(bus_write___05Faw, valid), PORT(bus_write___05Faw, ready),
              PORT(bus_write___05Faw, payload), memory_aw_);
-        keep(PORT(bus_write___05Fw, valid), PORT(bus_write___05Fw, ready),
-             PORT(bus_write___05Fw, payload), memory_w_);
+        keep(asked_, true, PORT(bus_write, w), memory_w_);
+        asked_ = PORT(bus_write, take);
         if (!aw_.empty() && !w_.empty()) {
             b_.push_back(write(registers_, aw_.front(), uint32_t(w_.front())));
             aw_.pop_front();
