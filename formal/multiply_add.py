@@ -20,7 +20,7 @@ _CELLS = ("read_verilog -DYOSYS +/xilinx/cells_sim.v", "hierarchy -top top", "pr
 
 _WIDTH = 36
 
-_INPUTS = ("enable", "clear", "sample", "weight", "head", "carry", "link_in")
+_INPUTS = ("enable", "clear", "sample", "weight", "head", "carry", "clear_carry", "link_in")
 
 
 class Cell(MultiplyAdd):
@@ -67,7 +67,7 @@ class Equal(Proof):
             *(getattr(cell, name).eq(getattr(logic, name)) for name in _INPUTS),
             # While OPMODE is not yet in its register.
             Assume(~logic.enable | ~Initial()),
-            Assume(logic.enable | ~logic.clear),
+            Assume(logic.enable | ~(logic.clear | logic.clear_carry)),
             Assert(logic.sum == cell.sum),
             Assert(logic.link_out[:_WIDTH] == cell.link_out[:_WIDTH]),
             Cover((logic.sum == -1) & logic.enable),

@@ -8,8 +8,8 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["OKAY", "SLVERR", "AddressLayout", "AxiSignature", "LiteSignature", "ReadDataLayout",
-           "ReadMaster", "WriteDataLayout", "WriteMaster"]
+__all__ = ["OKAY", "SLVERR", "AddressLayout", "Arrivals", "AxiSignature", "LiteSignature",
+           "ReadDataLayout", "ReadMaster", "WriteDataLayout", "WriteMaster"]
 
 #: Response codes.
 OKAY, SLVERR = 0, 2
@@ -31,37 +31,56 @@ class ReadDataLayout(data.StructLayout):
 
 
 class WriteDataLayout(data.StructLayout):
-    """One beat to write, a strobe bit a byte; ``last`` marks the end of its burst."""
+    """One beat to write, a strobe bit a sample of 16 bits."""
 
     def __init__(self, data_width):
-        super().__init__({"data": unsigned(data_width), "strobe": unsigned(data_width // 8),
-                          "last": unsigned(1)})
+        super().__init__({"data": unsigned(data_width), "strobe": unsigned(data_width // 16)})
+
+
+class Arrivals(wiring.Signature):
+    """Words that come when they come: a stream whose receiver is always ready.
+
+    Members
+    -------
+    valid : Out(1)
+    payload : Out(shape)
+    """
+
+    def __init__(self, shape):
+        super().__init__({"valid": Out(1), "payload": Out(shape)})
 
 
 class ReadMaster(wiring.Signature):
     """Read half of a master: bursts out on ``ar``, their beats back, in order, on ``r``.
 
-    ``urgent``: the master will soon have nothing to hand on unless beats come.
+    A burst has at most 16 beats, and the master takes them whenever they come. ``urgent``: the
+    master will soon have nothing to hand on unless beats come.
     """
 
     def __init__(self, data_width):
         self.data_width = data_width
         super().__init__({
             "ar": Out(stream.Signature(AddressLayout())),
-            "r": In(stream.Signature(ReadDataLayout(data_width))),
+            "r": In(Arrivals(ReadDataLayout(data_width))),
             "urgent": Out(1),
         })
 
 
 class WriteMaster(wiring.Signature):
-    """Write half of a master: bursts on ``aw``, beats on ``w``, one response a burst on ``b``."""
+    """Write half of a master: bursts on ``aw``, one response a burst on ``b``.
+
+    A burst has at most 16 beats, which are there when it is offered: ``take`` asks for the next
+    one, of the bursts in their order, and ``w`` is this beat in the cycle behind, else 0, so that
+    the masters' beats can be joined by OR alone.
+    """
 
     def __init__(self, data_width):
         self.data_width = data_width
         super().__init__({
             "aw": Out(stream.Signature(AddressLayout())),
-            "w": Out(stream.Signature(WriteDataLayout(data_width))),
-            "b": In(stream.Signature(unsigned(2))),
+            "take": In(1),
+            "w": Out(WriteDataLayout(data_width)),
+            "b": In(Arrivals(unsigned(2))),
         })
 
 

@@ -137,7 +137,7 @@ class Fork(wiring.Component):
 
 
 class StreamFifo(wiring.Component):
-    """Small FIFO in LUT RAM with a registered output.
+    """Small FIFO with a registered output.
 
     Latency 2 cycles, 1 word a cycle. Holds ``depth`` words in memory and one in the output
     register.
@@ -148,6 +148,8 @@ class StreamFifo(wiring.Component):
         Payload.
     depth : int
         Words of memory, a power of two of at least 2.
+    block : bool
+        Whether the memory is block RAM, else LUT RAM.
 
     Members
     -------
@@ -166,8 +168,9 @@ class StreamFifo(wiring.Component):
         If ``depth`` is out of range.
     """
 
-    def __init__(self, shape, depth):
+    def __init__(self, shape, depth, *, block=False):
         self.shape = shape
+        self.block = block
         self.depth = operator.index(depth)
         if self.depth < 2 or self.depth & (self.depth - 1):
             raise ValueError(f"depth must be a power of two of at least 2, not {depth}")
@@ -181,26 +184,29 @@ class StreamFifo(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        m.submodules.memory = words = memory.Memory(shape=self.shape, depth=self.depth, init=[])
+        m.submodules.memory = words = memory.Memory(
+            shape=self.shape, depth=self.depth, init=[],
+            attrs={"ram_style": "block" if self.block else "distributed"})
         write = words.write_port()
-        read = words.read_port(domain="comb")
+        # The port's register is the output register.
+        read = words.read_port()
 
         valid = Signal()
-        payload = Signal(self.shape, reset_less=True)
         push, pop = Signal(), Signal()
         m.d.comb += [
             self.i.ready.eq((self.level != self.depth) & ~self.clear),
             self.o.valid.eq(valid & ~self.clear),
-            self.o.payload.eq(payload),
+            self.o.payload.eq(read.data),
             push.eq(self.i.valid & self.i.ready),
             pop.eq((self.level != 0) & (~valid | self.o.ready)),
             write.en.eq(push),
             write.data.eq(self.i.payload),
+            read.en.eq(pop),
         ]
 
         m.d.sync += write.addr.eq(write.addr + push)
         with m.If(pop):
-            m.d.sync += [payload.eq(read.data), read.addr.eq(read.addr + 1)]
+            m.d.sync += read.addr.eq(read.addr + 1)
         with m.If(self.clear):
             m.d.sync += [valid.eq(0), self.level.eq(0), write.addr.eq(0), read.addr.eq(0)]
         with m.Else():

@@ -22,7 +22,7 @@ _LINE_BYTES, _LINE_BEATS = 128, 16
 class Bridge(wiring.Component):
     """Word accesses to external memory.
 
-    Writes are single beats and posted: done as soon as the beat is in the output register. A read
+    Writes are single beats and posted: done as soon as the beat waits to be taken. A read
     waits for the responses of all writes before it. It brings the whole line around the word, 128
     bytes in a burst of at most 16 beats, which is kept: words of it are read without memory, as
     soon as they are there, until ``clear`` or a write.
@@ -80,7 +80,7 @@ class Bridge(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ar, r = self.bus_read.ar, self.bus_read.r
-        aw, w, b = self.bus_write.aw, self.bus_write.w, self.bus_write.b
+        aw, b = self.bus_write.aw, self.bus_write.b
         beats = min(_LINE_BEATS, 8 * _LINE_BYTES // self.data_width)
         beat_bits = exact_log2(self.data_width // 8)
         line_bits = beat_bits + exact_log2(beats)
@@ -94,11 +94,22 @@ class Bridge(wiring.Component):
         # A burst is under way; its beats are not wanted; memory owes answers that nobody waits for.
         asked, stale, lost = Signal(), Signal(), Signal()
         posted = Signal(range(_POSTED + 1))
-        m.d.comb += [self.idle.eq(posted == 0), r.ready.eq(1), b.ready.eq(1), load.addr.eq(beat)]
+        m.d.comb += [self.idle.eq(posted == 0), load.addr.eq(beat)]
 
-        for channel in (ar, aw, w):
+        for channel in (ar, aw):
             with m.If(channel.ready):
                 m.d.sync += channel.valid.eq(0)
+
+        # The word that is posted next, until its beat is taken.
+        waits, pending, place = Signal(), Signal(32), Signal.like(self.bus_write.w.strobe)
+        take, w = self.bus_write.take, Signal.like(self.bus_write.w, reset_less=True)
+        m.d.comb += self.bus_write.w.eq(w)
+        m.d.sync += [
+            w.data.eq(Mux(take, pending, 0).replicate(self.data_width // 32)),
+            w.strobe.eq(Mux(take, place, 0)),
+        ]
+        with m.If(take):
+            m.d.sync += waits.eq(0)
 
         hit = (line == self.address[line_bits:]) & (beat < present)
         waited = Signal(range(self.patience + 1))
@@ -121,13 +132,12 @@ class Bridge(wiring.Component):
                     line.eq(self.address[line_bits:]), present.eq(0), asked.eq(1), stale.eq(0),
                 ]
         with m.If(self.write):
-            with m.If(~aw.valid & ~w.valid & (posted != _POSTED) & ~lost):
+            with m.If(~aw.valid & ~waits & (posted != _POSTED) & ~lost):
                 m.d.comb += [self.done.eq(1), post.eq(1)]
                 m.d.sync += [
                     aw.valid.eq(1),
                     aw.payload.address.eq(self.address[beat_bits:] << beat_bits),
-                    w.valid.eq(1), w.payload.data.eq(self.data.replicate(self.data_width // 32)),
-                    w.payload.strobe.eq(0xF << (word << 2)), w.payload.last.eq(1),
+                    waits.eq(1), pending.eq(self.data), place.eq(0b11 << (word << 1)),
                 ]
             with m.Elif(lost | late):
                 m.d.comb += self.done.eq(1)

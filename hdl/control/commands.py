@@ -17,7 +17,8 @@ __all__ = ["Commands"]
 class Commands(wiring.Component):
     """Register file of the firmware.
 
-    An access takes two cycles; one of external memory those of the bridge in addition.
+    An access takes two cycles; one of external memory those of the bridge in addition, one of a
+    counter those until the snapshot is complete.
 
     Parameters
     ----------
@@ -42,8 +43,8 @@ class Commands(wiring.Component):
     loader_error, loader_packet, loader_word : In
     abort : Out(1)
         Stays until the firmware takes it back.
-    counter_index, counter : Out, In(32)
-        The snapshot's read port.
+    counter_index, counter, counter_ready : Out, In(32), In(1)
+        The snapshot's read port, and whether the snapshot is complete: accesses of COUNTER wait.
     memory_address, memory_read, memory_write, memory_data : Out
         To the bridge.
     memory_done, memory_value, memory_idle : In
@@ -70,6 +71,7 @@ class Commands(wiring.Component):
             "loader_error": In(8), "loader_packet": In(24), "loader_word": In(POSITION_BITS),
             "abort": Out(1),
             "counter_index": Out(ceil_log2(self.counters)), "counter": In(32),
+            "counter_ready": In(1),
             "memory_address": Out(32), "memory_read": Out(1), "memory_write": Out(1),
             "memory_data": Out(32),
             "memory_done": In(1), "memory_value": In(32), "memory_idle": In(1),
@@ -108,7 +110,9 @@ class Commands(wiring.Component):
         # `now`: the one cycle in which an access acts; its answer comes in the next.
         access, now = (cpu.read | cpu.write) & ~cpu.done, Signal()
         at_memory = word == address["MEMORY_DATA"]
-        m.d.comb += now.eq(access & Mux(at_memory, self.memory_done, 1))
+        at_counter = word == address["COUNTER"]
+        m.d.comb += now.eq(access & Mux(at_memory, self.memory_done,
+                                        ~at_counter | self.counter_ready))
         m.d.sync += cpu.done.eq(now)
         with m.If(now):
             m.d.sync += cpu.value.eq(0)

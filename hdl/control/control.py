@@ -138,6 +138,7 @@ class Control(wiring.Component):
             counters.bank_index.eq(commands.counter_index),
             mailbox.counter.eq(counters.live),
             commands.counter.eq(counters.bank),
+            commands.counter_ready.eq(counters.banked),
 
             mailbox.busy.eq(busy),
             mailbox.saturated.eq(self.saturated),

@@ -6,10 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from ..axi import ReadMaster
 from ..config_network import ConfigBus
+from ..stream import SkidBuffer
 from .packet_checks import POSITION_BITS
 from .packet_gate import PacketGate
 from .packet_rules import packet_rules
-from .word_reader import WordReader
+from .word_reader import FetchedWord, WordReader
 
 __all__ = ["ConfigLoader"]
 
@@ -17,7 +18,7 @@ __all__ = ["ConfigLoader"]
 class ConfigLoader(wiring.Component):
     """Loads the packets of a step into the shadow registers.
 
-    Two cycles a payload word and seven a packet, besides the latency of the first burst. A packet
+    Two cycles a payload word and eight a packet, besides the latency of the first burst. A packet
     that fails a check changes nothing and stops the loader.
 
     Parameters
@@ -66,7 +67,10 @@ class ConfigLoader(wiring.Component):
         reader = m.submodules.reader = WordReader(self.target.data_width, patience=self.patience)
         gate = PacketGate(packet_rules(self.target))
         m.submodules.gate = ResetInserter(self.abort)(gate)
-        wiring.connect(m, reader.o, gate.i)
+        # A register between the words' way out of the beats and the checks.
+        m.submodules.words = words = SkidBuffer(FetchedWord())
+        wiring.connect(m, reader.o, words.i)
+        wiring.connect(m, words.o, gate.i)
         wiring.connect(m, reader.bus, wiring.flipped(self.read))
         wiring.connect(m, gate.bus, wiring.flipped(self.bus))
         m.d.comb += [
@@ -76,6 +80,7 @@ class ConfigLoader(wiring.Component):
             reader.start.eq(gate.start & (self.words != 0)),
             reader.address.eq(self.address),
             reader.words.eq(self.words),
+            words.clear.eq(gate.start | reader.abort),
             reader.abort.eq(self.abort | (reader.busy & (gate.error != 0))),
             self.busy.eq(gate.busy | reader.busy),
             self.error.eq(gate.error),

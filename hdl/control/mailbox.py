@@ -1,13 +1,13 @@
 """The host's registers: where host and firmware meet."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..host_port import RegisterBus
 from ..target import DESIGN_VERSION
-from .counters import counter_names
+from .counters import LIVE_LATENCY, counter_names
 from .host_registers import COUNTER_BASE, HOST_ADDRESS_WIDTH, HOST_REGISTERS, Status
 
 __all__ = ["REPORTS", "Mailbox"]
@@ -19,7 +19,7 @@ REPORTS = ("ERROR", "ERROR_STEP", "ERROR_INFO0", "ERROR_INFO1", "STEP")
 class Mailbox(wiring.Component):
     """The host's register map.
 
-    An access takes three cycles.
+    An access takes three cycles, one of a counter eleven.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Mailbox(wiring.Component):
         Collected while a program runs, in ``bus_errors``.
     bus_errors : Out(ports)
     counter_index, counter : Out, In(32)
-        To the counters; a value one cycle after its index.
+        To the counters; a value `LIVE_LATENCY` cycles after its index.
 
     Source: `hdl.control.host_registers`.
     """
@@ -87,13 +87,15 @@ class Mailbox(wiring.Component):
             **reports,
         }
 
-        # One cycle for the counters, one for the value, one for the answer.
-        access, looked_up = (host.read | host.write) & ~host.done, Signal()
-        now = access & looked_up
-        m.d.sync += [looked_up.eq(access & ~looked_up), host.done.eq(now)]
+        # One cycle for the address, or some for a counter; one for the value, one for the answer.
+        access, waited = (host.read | host.write) & ~host.done, Signal(range(LIVE_LATENCY + 2))
+        counters = host.address[2:] >= COUNTER_BASE // 4
+        now = access & (waited == Mux(counters, LIVE_LATENCY + 1, 1))
+        m.d.sync += [waited.eq(Mux(access & ~now, waited + 1, 0)), host.done.eq(now)]
         word = host.address[2:]
         index = Signal(HOST_ADDRESS_WIDTH - 2)
-        m.d.comb += [index.eq(word - COUNTER_BASE // 4), self.counter_index.eq(index)]
+        m.d.comb += index.eq(word - COUNTER_BASE // 4)
+        m.d.sync += self.counter_index.eq(index)
         with m.If(now):
             m.d.sync += [host.value.eq(0), host.error.eq(1)]
             with m.If((word >= COUNTER_BASE // 4) & (index < self.counters)):

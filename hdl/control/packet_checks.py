@@ -110,25 +110,31 @@ class PacketChecks(wiring.Component):
                                 uniform.eq(rule.uniform),
                             ]
 
-        value_bad, value_word = self._judge_values(m, first + Mux(uniform, 0, offset), payload)
+        # Of the header alone, a cycle behind it.
+        beyond, end = Signal(), Signal(POSITION_BITS)
+        m.d.sync += [beyond.eq(header.offset + header.length > words),
+                     end.eq(header.length + (OVERHEAD - 1))]
+        value_bad, value_word = self._judge_values(
+            m, first + Mux(uniform, 0, offset), payload & (self.position != end))
 
         self._judge(m, (
-            (ErrorCode.LOADER_CRC, ~crc.match_detected, header.length + (OVERHEAD - 1)),
+            (ErrorCode.LOADER_CRC, ~crc.match_detected, end),
             (ErrorCode.LOADER_SEQUENCE, header.sequence != self.sequence, 0),
             (ErrorCode.LOADER_NODE, ~node_ok, 1),
             (ErrorCode.LOADER_UNIT, ~unit_ok, 0),
-            (ErrorCode.LOADER_OFFSET, header.offset + header.length > words, 0),
+            (ErrorCode.LOADER_OFFSET, beyond, 0),
             (ErrorCode.LOADER_VALUE, value_bad, value_word),
         ))
         return m
 
     def _judge(self, m, checks):
-        """Name the first of (code, failed, position of the word) that failed."""
+        """Name the first of (code, failed, position of the word) that failed, in a register."""
+        m.d.sync += self.code.eq(0)
         for code, failed, where in reversed(checks):
             with m.If(failed):
-                m.d.comb += [self.code.eq(code), self.bad_word.eq(where)]
+                m.d.sync += [self.code.eq(code), self.bad_word.eq(where)]
 
-    def _judge_values(self, m, index, payload):
+    def _judge_values(self, m, index, judge):
         """Compare payload words with their limits; return (one failed, the first that did)."""
         limit = data.StructLayout({"highest": unsigned(32), "signed": unsigned(1)})
         table = m.submodules.limits = Memory(shape=limit, depth=len(self.rules.limits), init=[
@@ -137,8 +143,7 @@ class PacketChecks(wiring.Component):
         m.d.comb += read.addr.eq(index)
 
         word, position, judged = Signal(32), Signal(POSITION_BITS), Signal()
-        m.d.sync += [word.eq(self.word), position.eq(self.position), judged.eq(
-            payload & (self.position != self.header.length + (OVERHEAD - 1)))]
+        m.d.sync += [word.eq(self.word), position.eq(self.position), judged.eq(judge)]
 
         # Of a negative number -n the complement, n - 1, has the same limit as positive ones.
         magnitude = Mux(read.data.signed & word[31], ~word, word)[:32]

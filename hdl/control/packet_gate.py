@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config_network import CLEAR_UNIT, ConfigBus
 from .host_registers import ErrorCode
-from .packet_checks import MAX_PAYLOAD, OVERHEAD, POSITION_BITS, HeaderLayout, PacketChecks
+from .packet_checks import MAX_PAYLOAD, OVERHEAD, POSITION_BITS, PacketChecks
 from .word_reader import FetchedWord
 
 __all__ = ["PacketGate"]
@@ -21,9 +21,9 @@ _NODE_LATENCY = 4
 class PacketGate(wiring.Component):
     """Takes the words of a step's packets, checks each packet, then puts it on the bus.
 
-    A packet is stored while it arrives, one word a cycle, and sent one word a cycle; four cycles
-    of each packet are spent on looking up its unit and on the verdict. A packet that fails
-    changes nothing, and nothing is taken after it.
+    A packet is stored while it arrives, one word a cycle, and sent one word a cycle; five cycles
+    of each packet are spent on its length, on looking up its unit and on the verdict. A packet
+    that fails changes nothing, and nothing is taken after it.
 
     Parameters
     ----------
@@ -122,6 +122,8 @@ class PacketGate(wiring.Component):
             with m.Elif(self.i.valid):
                 then()
 
+        # Of the packet: position of its last payload word; its length cannot be.
+        end, impossible = Signal(POSITION_BITS), Signal()
         hops = self.rules.nodes.bit_length() + _NODE_LATENCY
         drained = Signal(range(hops + 1))
 
@@ -141,18 +143,26 @@ class PacketGate(wiring.Component):
 
             with m.State("HEADER"):
                 def begin():
-                    length = HeaderLayout()(word).length
-                    m.d.sync += words_left.eq(words_left - length - OVERHEAD)
-                    m.next = "MASK"
-                    with m.If((length == 0) | (length > self.depth)
-                              | (length + OVERHEAD > words_left)):
-                        fail(ErrorCode.LOADER_LENGTH, 0)
+                    m.next = "LENGTH"
                 take(then=begin)
+
+            with m.State("LENGTH"):
+                total = header.length + OVERHEAD
+                m.d.sync += [
+                    words_left.eq(words_left - total),
+                    end.eq(header.length + (OVERHEAD - 2)),
+                    impossible.eq((header.length == 0) | (header.length > self.depth)
+                                  | (total > words_left)),
+                ]
+                m.next = "MASK"
 
             with m.State("MASK"):
                 def look_up():
                     m.next = "LOOK-UP"
-                take(then=look_up)
+                with m.If(impossible):
+                    fail(ErrorCode.LOADER_LENGTH, 0)
+                with m.Else():
+                    take(then=look_up)
 
             with m.State("LOOK-UP"):
                 m.next = "PAYLOAD"
@@ -160,7 +170,7 @@ class PacketGate(wiring.Component):
             with m.State("PAYLOAD"):
                 def keep():
                     m.d.comb += store.en.eq(1)
-                    with m.If(position == header.length + (OVERHEAD - 2)):
+                    with m.If(position == end):
                         m.next = "CRC"
                 take(then=keep)
 

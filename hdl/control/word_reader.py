@@ -85,23 +85,27 @@ class WordReader(wiring.Component):
         beats_left = Signal(24 + 1)
         in_flight = Signal(range(depth + 1))
         reserved = Signal(range(depth + 1))
-        words_left = Signal(24)
+        words_left, some, final = Signal(24), Signal(), Signal()  # whether any; whether just one
         dropping = Signal()
 
         beats = m.submodules.beats = SyncFIFOBuffered(width=self.data_width + 1, depth=depth)
         m.d.comb += [
             beats.w_data.eq(r.payload.data | ((r.payload.response != OKAY) << self.data_width)),
             beats.w_en.eq(r.valid & ~dropping),
-            r.ready.eq(1),
         ]
 
-        # Ask: one burst register; its room is reserved when it is filled.
+        # Ask: the length of a burst in one cycle, and in the next, when there is room, the burst;
+        # what is reserved follows one cycle later.
         room = BURST - next_beat[:exact_log2(BURST)]
-        length = Signal(range(BURST + 1))
-        m.d.comb += length.eq(Mux(beats_left < room, beats_left, room))
-        ask = (beats_left != 0) & (reserved <= depth - BURST) & (~ar.valid | ar.ready) & ~dropping
+        planned, length, asked = Signal(), Signal(range(BURST + 1)), Signal(range(BURST + 1))
+        ask = planned & (reserved <= depth - BURST) & (~ar.valid | ar.ready) & ~dropping
         with m.If(ar.ready):
             m.d.sync += ar.valid.eq(0)
+        m.d.sync += [
+            length.eq(Mux(beats_left < room, beats_left, room)),
+            planned.eq((beats_left != 0) & ~ask),
+            asked.eq(0),
+        ]
         with m.If(ask):
             m.d.sync += [
                 ar.valid.eq(1),
@@ -109,6 +113,7 @@ class WordReader(wiring.Component):
                 ar.payload.length.eq(length - 1),
                 next_beat.eq(next_beat + length),
                 beats_left.eq(beats_left - length),
+                asked.eq(length),
             ]
 
         # Give: a beat's words one after the other.
@@ -116,7 +121,7 @@ class WordReader(wiring.Component):
         last_of_beat = (word == (1 << word_bits) - 1) if word_bits else 1
         silent = Signal()
         o = self.o
-        with m.If(words_left != 0):
+        with m.If(some):
             m.d.comb += o.valid.eq(beats.r_rdy | silent)
         m.d.comb += [
             o.payload.data.eq(beats.r_data[:-1].word_select(word, 32) if word_bits
@@ -125,28 +130,32 @@ class WordReader(wiring.Component):
         ]
         taken = o.valid & o.ready
         with m.If(taken):
-            m.d.sync += [words_left.eq(words_left - 1), word.eq(word + 1)]
-        done = (words_left == 0) | dropping
-        pop = beats.r_rdy & ((taken & (last_of_beat | (words_left == 1))) | dropping)
+            m.d.sync += [
+                words_left.eq(words_left - 1), word.eq(word + 1),
+                some.eq(~final), final.eq(words_left == 2),
+            ]
+        pop = beats.r_rdy & ((taken & (last_of_beat | final)) | dropping)
         m.d.comb += beats.r_en.eq(pop)
 
-        asked = Mux(ask, length, 0)
+        popped, dropped = Signal(), Signal()
         m.d.sync += [
+            popped.eq(pop), dropped.eq(r.valid & dropping),
             in_flight.eq(in_flight + asked - r.valid),
-            reserved.eq(reserved + asked - pop - (r.valid & dropping)),
+            reserved.eq(reserved + asked - popped - dropped),
         ]
 
         waited = Signal(range(self.patience + 1))
-        with m.If((words_left == 0) | beats.r_rdy):
+        with m.If(~some | beats.r_rdy):
             m.d.sync += waited.eq(0)
         with m.Elif(waited == self.patience):
             m.d.sync += silent.eq(1)
         with m.Else():
             m.d.sync += waited.eq(waited + 1)
 
-        m.d.comb += self.busy.eq(~done | (in_flight != 0) | beats.r_rdy)
+        m.d.comb += self.busy.eq((some & ~dropping) | (asked != 0) | (in_flight != 0)
+                                 | beats.r_rdy)
         with m.If(self.abort):
-            m.d.sync += [dropping.eq(1), words_left.eq(0), beats_left.eq(0)]
+            m.d.sync += [dropping.eq(1), some.eq(0), planned.eq(0), beats_left.eq(0)]
         with m.Elif(~self.busy):
             m.d.sync += [dropping.eq(0), silent.eq(0)]
             with m.If(self.start):
@@ -154,7 +163,8 @@ class WordReader(wiring.Component):
                 m.d.sync += [
                     next_beat.eq(self.address >> beat_bits),
                     beats_left.eq((self.words + first + (1 << word_bits) - 1) >> word_bits),
-                    words_left.eq(self.words),
+                    words_left.eq(self.words), some.eq(1), final.eq(self.words == 1),
+                    planned.eq(0),
                     word.eq(first),
                 ]
         return m

@@ -5,6 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..select import select
+from .bank_map import first_bank, owner
 from .chain import TailTag
 from .lane_constant import LaneConstant
 
@@ -25,8 +26,8 @@ class AccumulatorRead(data.StructLayout):
 class Accumulators(wiring.Component):
     """Sums of all lanes: read for the heads, written from the ends, and drained.
 
-    Lane l owns banks l*B .. l*B + B - 1 with B = floor(banks / lanes), chained to one memory of B
-    * half_depth words in each half. Outputs are numbered in the order in which they are stored,
+    A lane owns B = floor(banks / lanes) banks, see `first_bank`, chained to one memory of B *
+    half_depth words in each half. Outputs are numbered in the order in which they are stored,
     from 0 in every entry. Each half of a bank is a block RAM of half_depth x 36 bits with an
     output register.
 
@@ -45,14 +46,11 @@ class Accumulators(wiring.Component):
         The head's output is stored; it is the last of its entry.
     head_half : In(1)
         Half the heads read; 2 chain cycles after ``head_store``.
-    head_first : In(1)
-        Feed the bias instead of the stored sum; 3 chain cycles after ``head_store``.
-    bias : In(signed(36)), array of ``banks``
-        3 chain cycles after ``head_store``.
     feed : Out(signed(36)), array of ``banks``
-        For the head of each lane; 3 chain cycles after ``head_store``, not registered.
+        For the head of the lane whose first bank it is; 3 chain cycles after ``head_store``, not
+        registered.
     sums : In(signed(36)), array of ``banks``
-        From the end of each lane.
+        From the end of the lane that owns the bank.
     sums_tag : In(TailTag)
         Written 2 chain cycles later, into the halves in turn.
     half_free : In(1)
@@ -83,8 +81,6 @@ class Accumulators(wiring.Component):
             "head_store": In(1),
             "head_last": In(1),
             "head_half": In(1),
-            "head_first": In(1),
-            "bias": In(word).array(target.banks),
             "feed": Out(word).array(target.banks),
             "sums": In(word).array(target.banks),
             "sums_tag": In(TailTag()),
@@ -135,8 +131,8 @@ class Accumulators(wiring.Component):
                 with m.If(enable):
                     m.d.sync += out.eq(reader.data)
                 outputs.append(out)
-            head_word = Signal.like(self.bias[0], name=f"head_word{bank}", reset_less=True)
-            drain_word = Signal.like(self.bias[0], name=f"drain_word{bank}", reset_less=True)
+            head_word = Signal.like(self.feed[0], name=f"head_word{bank}", reset_less=True)
+            drain_word = Signal.like(self.feed[0], name=f"drain_word{bank}", reset_less=True)
             with m.If(self.enable):
                 m.d.sync += head_word.eq(Mux(self.head_half, outputs[1], outputs[0]))
             m.d.sync += drain_word.eq(Mux(drain_half, outputs[1], outputs[0]))
@@ -198,49 +194,31 @@ class Accumulators(wiring.Component):
             m.d.sync += [word.eq(address), frame_done.eq(tag.frame_last),
                          pass_done.eq(tag.pass_last), half.eq(half ^ pass_done)]
 
-        def lane_of(bank, lanes):
-            return bank // target.lane_banks(lanes)
-
         written = []
         for bank in range(banks):
             # 1 + the bank's place in the chain of its lane; 0 where it belongs to none.
+            owners = {lanes: owner(target, lanes, bank) for lanes in range(1, banks + 1)}
             place = m.submodules[f"place{bank}"] = LaneConstant(
-                target, lambda lanes, bank=bank: lane_of(bank, lanes) < lanes
-                and 1 + bank % target.lane_banks(lanes))
-            owners = sorted({lane_of(bank, lanes) for lanes in range(1, banks + 1)
-                             if lane_of(bank, lanes) < lanes})
-            owner = m.submodules[f"owner{bank}"] = LaneConstant(
-                target, lambda lanes, bank=bank, owners=owners: owners.index(lane_of(bank, lanes))
-                if lane_of(bank, lanes) < lanes else 0)
-            m.d.comb += [place.lanes.eq(self.lanes), owner.lanes.eq(self.lanes)]
+                target, lambda lanes, owners=owners: owners[lanes][1] + 1 if owners[lanes] else 0)
+            m.d.comb += place.lanes.eq(self.lanes)
             total = Signal.like(self.sums[0], name=f"written{bank}", reset_less=True)
             with m.If(self.enable):
-                m.d.sync += [
-                    hit[bank].eq(tag.store & (place.o == chained + 1)),
-                    total.eq(select(owner.o, [self.sums[lane] for lane in owners])),
-                ]
+                m.d.sync += [hit[bank].eq(tag.store & (place.o == chained + 1)),
+                             total.eq(self.sums[bank])]
             written.append(total)
         return {"hit": hit, "half": half, "word": word, "data": written}
 
     def _feed(self, m, chained, words):
         """Feed each lane from the bank that ``chained``, 3 chain cycles ago, names."""
         target, banks = self.target, self.target.banks
-        late = chained
-        for age in range(2):
+        for age in range(3):
             later = Signal.like(chained, name=f"chained{age}", reset_less=True)
             with m.If(self.enable):
-                m.d.sync += later.eq(late)
-            late = later
-        for lane in range(banks):
-            # Banks of this lane for any count of lanes; the first is bank `lane`.
-            reach = max((lane + 1) * target.lane_banks(lanes)
-                        for lanes in range(lane + 1, banks + 1))
-            base = m.submodules[f"base{lane}"] = LaneConstant(
-                target, lambda lanes, lane=lane: lane * (target.lane_banks(lanes) - 1)
-                if lane < lanes else 0)
-            m.d.comb += base.lanes.eq(self.lanes)
-            choice = Signal(range(max(reach - lane, 2)), name=f"choice{lane}", reset_less=True)
-            m.d.comb += self.feed[lane].eq(
-                Mux(self.head_first, self.bias[lane], select(choice, words[lane:reach])))
-            with m.If(self.enable):
-                m.d.sync += choice.eq(base.o + late)
+                m.d.sync += later.eq(chained)
+            chained = later
+        for bank in range(banks):
+            reach = max((target.lane_banks(lanes) for lanes in range(1, banks + 1)
+                         for lane in range(lanes) if first_bank(target, lanes, lane) == bank),
+                        default=1)
+            m.d.comb += self.feed[bank].eq(
+                select(chained, words[bank:bank + reach]) if reach > 1 else words[bank])

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..registers import tile_units
 from ..select import select
+from .bank_map import first_bank, owner
 from .lane_constant import LaneConstant
 from .line_buffer import TAP_WIDTH
 from .mac import Mac
@@ -86,13 +87,15 @@ class Chain(wiring.Component):
     tail : In(TailTag)
         1 chain cycle after the taps.
     feed : In(36), array of ``banks``
-        What the head of each lane adds to; 2 chain cycles after the taps.
+        What the head of the lane adds to whose first bank it is; 2 chain cycles after the taps.
+    begin : In(1)
+        The heads add to 0 instead.
     load : In(macs)
         Bit i: write ``weight`` to context ``slot`` of MAC i, in this clock cycle.
     slot : In(unsigned)
     weight : In(signed(16))
     sums : Out(36), array of ``banks``
-        Sum of each lane; lane length + 4 chain cycles after the taps.
+        Sum of the lane that owns the bank; lane length + 4 chain cycles after the taps.
     sums_tag : Out(TailTag)
         The tag that belongs to ``sums``.
 
@@ -110,6 +113,7 @@ class Chain(wiring.Component):
             "head": In(HeadTag(target)),
             "tail": In(TailTag()),
             "feed": In(signed(width)).array(target.banks),
+            "begin": In(1),
             "load": In(target.macs),
             "slot": In(range(target.contexts)),
             "weight": In(signed(16)),
@@ -156,17 +160,19 @@ class Chain(wiring.Component):
 
     def _head(self, m, index, heads, mac, head, above):
         """Connect the carry of a MAC that may be the head of a lane; return its tags."""
-        feeds = sorted(set(heads.values()))
+        banks = {lanes: first_bank(self.target, lanes, lane) for lanes, lane in heads.items()}
+        feeds = sorted(set(banks.values()))
+        m.d.comb += mac.clear_carry.eq(self.enable & self.begin)
         if index == 0:
             m.d.comb += [mac.head.eq(1), mac.carry.eq(self.feed[0])]
             return head
         chosen = m.submodules[f"head{index}"] = LaneConstant(
             self.target,
-            lambda lanes: 2 * feeds.index(heads[lanes]) + 1 if lanes in heads else 0)
+            lambda lanes: 2 * feeds.index(banks[lanes]) + 1 if lanes in heads else 0)
         m.d.comb += [
             chosen.lanes.eq(self.lanes), mac.head.eq(chosen.o[0]),
             mac.carry.eq(self.feed[feeds[0]] if len(feeds) == 1 else
-                         select(chosen.o[1:], [self.feed[lane] for lane in feeds]).as_signed()),
+                         select(chosen.o[1:], [self.feed[bank] for bank in feeds]).as_signed()),
         ]
         return Mux(chosen.o[0], head, above)
 
@@ -176,14 +182,18 @@ class Chain(wiring.Component):
         picked = m.submodules.picked = LaneConstant(target, lambda lanes: lanes - 1)
         m.d.comb += picked.lanes.eq(self.lanes)
 
-        for lane in range(target.banks):
-            # No lane of this number exists with fewer lanes: any MAC will do.
-            ends = [macs[(lane + 1) * target.lane_length(max(lanes, lane + 1)) - 1].sum
-                    for lanes in range(1, target.banks + 1)]
-            chosen = Signal(signed(target.accumulator_width), name=f"sum{lane}", reset_less=True)
-            m.d.comb += self.sums[lane].eq(chosen)
+        for bank in range(target.banks):
+            owners = {lanes: owner(target, lanes, bank) for lanes in range(1, target.banks + 1)}
+            ends = {lanes: (found[0] + 1) * target.lane_length(lanes) - 1
+                    for lanes, found in owners.items() if found}
+            choice = sorted(set(ends.values()))
+            end = m.submodules[f"end{bank}"] = LaneConstant(
+                target, lambda lanes, ends=ends, choice=choice:
+                choice.index(ends[lanes]) if lanes in ends else 0)
+            total = Signal(signed(target.accumulator_width), name=f"sum{bank}", reset_less=True)
+            m.d.comb += [end.lanes.eq(self.lanes), self.sums[bank].eq(total)]
             with m.If(self.enable):
-                m.d.sync += chosen.eq(select(picked.o, ends))
+                m.d.sync += total.eq(select(end.o, [macs[index].sum for index in choice]))
 
         tags = [self.tail]
         for index in range(target.macs - 1):

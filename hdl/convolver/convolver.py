@@ -1,6 +1,6 @@
 """The convolver of a tile."""
 
-from amaranth.hdl import Module, ResetInserter, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, ResetInserter, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,7 +33,7 @@ class Convolver(wiring.Component):
     that can make it wait is behind those.
 
     The latency from the sample that completes an output to its sum in the accumulators is the
-    lane's length and 7 chain cycles; from there to the drain stream 14 clock cycles.
+    lane's length and 7 chain cycles; from there to the drain stream 15 clock cycles.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Convolver(wiring.Component):
             m.d.comb += child.config.eq(config)
         m.d.comb += [child.load.eq(load) for child in (frames, lines, sequencer)]
         m.d.comb += loader.begin.eq(load)
-        m.d.comb += [child.enable.eq(enable) for child in (lines, parameters, chain, accumulators)]
+        m.d.comb += [child.enable.eq(enable) for child in (lines, chain, accumulators)]
         m.d.comb += [child.pop.eq(enable) for child in (samples, words)]
         m.d.comb += [child.lanes.eq(config.lanes) for child in (chain, accumulators)]
 
@@ -158,24 +158,19 @@ class Convolver(wiring.Component):
             accumulators.head_store.eq(word[0].store),
             accumulators.head_last.eq(word[0].entry_last),
             accumulators.head_half.eq(word[2].half),
-            accumulators.head_first.eq(word[3].first_entry),
-            parameters.head_group.eq(word[2].group),
-            parameters.head_half.eq(word[2].half),
+            chain.begin.eq(word[3].first_entry),
             loader.context_free.eq(accumulators.frame_done),
-            loader.biases_free.eq(enable & word[2].entry_last & word[2].first_entry),
             sequencer.loaded.eq(loader.loaded),
             accumulators.sums_tag.eq(chain.sums_tag),
             chain.load.eq(loader.load), chain.slot.eq(loader.slot),
             chain.weight.eq(loader.weight),
         ]
         m.d.comb += [tap.eq(line) for tap, line in zip(chain.taps, lines.o, strict=True)]
-        for lane in range(target.banks):
-            m.d.comb += [
-                accumulators.bias[lane].eq(parameters.head_bias[lane]),
-                accumulators.sums[lane].eq(chain.sums[lane]),
-                chain.feed[lane].eq(accumulators.feed[lane]),
-            ]
-        for name in ("bias_load", "shift_load", "bias", "shift", "group", "index", "generation"):
+        for bank in range(target.banks):
+            m.d.comb += [accumulators.sums[bank].eq(chain.sums[bank]),
+                         chain.feed[bank].eq(accumulators.feed[bank])]
+        m.d.comb += parameters.load.eq(loader.parameter_load)
+        for name in ("bias", "shift", "index", "generation"):
             m.d.comb += getattr(parameters, name).eq(getattr(loader, name))
 
         self._drain(m, add, load, accumulators, parameters, loader, finished)
@@ -197,9 +192,8 @@ class Convolver(wiring.Component):
             control.pass_done.eq(accumulators.pass_done),
             accumulators.draining.eq(control.draining),
             accumulators.drain_half.eq(control.half),
-            parameters.drain_generation.eq(control.generation),
             accumulators.half_free.eq(control.half_free),
-            loader.shifts_free.eq(control.half_free),
+            loader.pass_free.eq(control.half_free),
         ]
 
         word = data.StructLayout({
@@ -214,21 +208,31 @@ class Convolver(wiring.Component):
                 addresses.last_pass.eq(control.last_pass),
                 control.active[index].eq(addresses.active),
                 accumulators.read[index].eq(addresses.read),
-                parameters.drain_index[index].eq(addresses.index),
                 requantise.clear.eq(self.start),
-                fifo.i.p.value.eq(accumulators.drained[index]),
             ]
-            # The word comes 5 cycles after its address, the shift 1.
-            shift, valid = parameters.drain_shift[index], addresses.read.valid
-            for age in range(5):
+            # The sum comes 5 cycles after its address, the parameters 1 after theirs. The bias
+            # makes the sum whole; until here it was right modulo the accumulators' range.
+            slot, valid = Cat(addresses.index, control.generation), addresses.read.valid
+            for age in range(6):
                 late_valid = Signal(name=f"valid{index}_{age}")
                 m.d.sync += late_valid.eq(valid & ~self.start)
                 valid = late_valid
-                if age:
-                    late_shift = Signal(6, name=f"shift{index}_{age}", reset_less=True)
-                    m.d.sync += late_shift.eq(shift)
-                    shift = late_shift
-            m.d.comb += [fifo.i.valid.eq(valid), fifo.i.p.shift.eq(shift)]
+            for age in range(4):
+                late_slot = Signal.like(slot, name=f"slot{index}_{age}", reset_less=True)
+                m.d.sync += late_slot.eq(slot)
+                slot = late_slot
+            value = Signal.like(accumulators.drained[index], name=f"value{index}",
+                                reset_less=True)
+            shift = Signal(6, name=f"shift{index}", reset_less=True)
+            m.d.sync += [
+                value.eq(accumulators.drained[index] + parameters.drain_bias[index]),
+                shift.eq(parameters.drain_shift[index]),
+            ]
+            m.d.comb += [
+                Cat(parameters.drain_index[index],
+                    parameters.drain_generation[index]).eq(slot),
+                fifo.i.valid.eq(valid), fifo.i.p.value.eq(value), fifo.i.p.shift.eq(shift),
+            ]
             wiring.connect(m, fifo.o, requantise.i)
             wiring.connect(m, requantise.o, wiring.flipped(port))
 

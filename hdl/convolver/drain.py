@@ -5,7 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..registers import LOOPS, PARAMETER_SLOTS
+from ..select import select
 from .accumulators import AccumulatorRead
+from .bank_map import first_bank
 from .lane_constant import LaneConstant
 from .positions import convolver_layout
 
@@ -69,10 +71,13 @@ class DrainAddresses(wiring.Component):
         m = Module()
         target, config = self.target, self.config
 
-        m.submodules.chained = chained = LaneConstant(target, target.lane_banks)
-        first_bank = Signal(range(max(target.banks, 2)), reset_less=True)
-        m.d.comb += chained.lanes.eq(config.lanes)
-        m.d.sync += first_bank.eq(config.drain_first[self.stream] * chained.o)
+        banks = []
+        for lane in range(target.banks):
+            bank = m.submodules[f"bank{lane}"] = LaneConstant(
+                target, lambda lanes, lane=lane:
+                first_bank(target, lanes, lane) if lane < lanes else 0)
+            m.d.comb += bank.lanes.eq(config.lanes)
+            banks.append(bank.o)
 
         # Loop k (4: groups) has a pointer to where its present iteration starts. A step of loop
         # k moves its pointer, and those of the loops inside start there.
@@ -84,9 +89,9 @@ class DrainAddresses(wiring.Component):
         lefts = [Signal.like(limit, name=f"left{loop}", reset_less=True)
                  for loop, limit in enumerate(limits)]
         lanes_left = Signal.like(config.drain_lanes[0], reset_less=True)
-        lane = Signal.like(config.lanes, reset_less=True)
+        next_lane = Signal.like(config.lanes, reset_less=True)  # its number
         index = Signal.like(self.index, reset_less=True)
-        base = Signal.like(first_bank, reset_less=True)
+        base = Signal(range(max(target.banks, 2)), reset_less=True)
 
         moves = Signal()
         m.d.comb += moves.eq(self.active & self.enable)
@@ -101,8 +106,8 @@ class DrainAddresses(wiring.Component):
                 m.d.sync += left.eq(Mux(ended[loop], limits[loop], left - 1))
             step_of.append(carry & ~ended[loop])
             carry = carry & ended[loop]
-        next_lane = Signal()
-        m.d.comb += next_lane.eq(carry)
+        lane_ends = Signal()
+        m.d.comb += lane_ends.eq(carry)
 
         for loop in reversed(range(LOOPS + 1)):
             target_pointer = Mux(ended[loop], target_pointer, pointers[loop] + steps[loop])
@@ -119,11 +124,12 @@ class DrainAddresses(wiring.Component):
             lanes = Mux(self.last_pass, config.drain_last_lanes[self.stream],
                         config.drain_lanes[self.stream])
             first = config.drain_first[self.stream]
-            m.d.sync += [lanes_left.eq(lanes), self.active.eq(lanes.any()), lane.eq(first),
-                         index.eq(first), base.eq(first_bank)]
-        with m.Elif(next_lane):
+            m.d.sync += [lanes_left.eq(lanes), self.active.eq(lanes.any()),
+                         next_lane.eq(first + 1), index.eq(first), base.eq(select(first, banks))]
+        with m.Elif(lane_ends):
             m.d.sync += [lanes_left.eq(lanes_left - 1), self.active.eq(lanes_left != 1),
-                         lane.eq(lane + 1), index.eq(lane + 1), base.eq(base + chained.o)]
+                         next_lane.eq(next_lane + 1), index.eq(next_lane),
+                         base.eq(select(next_lane, banks))]
         with m.Elif(step_of[LOOPS]):
             m.d.sync += index.eq(index + config.lanes)
 

@@ -53,6 +53,8 @@ class Mac(wiring.Component):
         Add to ``carry``, not to the neighbour's sum. Constant.
     carry : In(signed(accumulator_width))
         2 chain cycles after the tap.
+    clear_carry : In(1)
+        With ``enable``, in place of ``carry``: the carry is 0.
     link_in : In(48), link_out : Out(48)
         The sum, from and to the neighbour.
     sum : Out(signed(accumulator_width))
@@ -84,6 +86,7 @@ class Mac(wiring.Component):
             "context": In(contexts),
             "head": In(1),
             "carry": In(signed(target.accumulator_width)),
+            "clear_carry": In(1),
             "link_in": In(LINK_WIDTH),
             "link_out": Out(LINK_WIDTH),
             "sum": Out(signed(target.accumulator_width)),
@@ -110,7 +113,8 @@ class Mac(wiring.Component):
             read.addr.eq(self.context),
             cell.enable.eq(self.enable), cell.clear.eq(self.enable & ~self._inside(m, tap)),
             cell.sample.eq(tap[:16].as_signed()), cell.weight.eq(read.data),
-            cell.head.eq(self.head), cell.carry.eq(self.carry), cell.link_in.eq(self.link_in),
+            cell.head.eq(self.head), cell.carry.eq(self.carry),
+            cell.clear_carry.eq(self.clear_carry), cell.link_in.eq(self.link_in),
             self.link_out.eq(cell.link_out), self.sum.eq(cell.sum),
         ]
         return m

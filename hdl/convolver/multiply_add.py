@@ -61,6 +61,8 @@ class MultiplyAdd(wiring.Component):
         Add ``carry``; constant while sums count.
     carry : In(signed(width))
         2 cycles before the sum it is part of.
+    clear_carry : In(1)
+        With ``enable``: the carry is to be 0. Low without ``enable``.
     link_in : In(48)
         The neighbour's ``link_out``, 1 cycle before.
     link_out : Out(48)
@@ -88,6 +90,7 @@ class MultiplyAdd(wiring.Component):
             "weight": In(signed(16)),
             "head": In(1),
             "carry": In(signed(width)),
+            "clear_carry": In(1),
             "link_in": In(LINK_WIDTH),
             "link_out": Out(LINK_WIDTH),
             "sum": Out(signed(width)),
@@ -109,6 +112,8 @@ class MultiplyAdd(wiring.Component):
             m.d.sync += head.eq(self.head)
             with m.If(self.enable):
                 m.d.sync += carry.eq(self.carry)
+            with m.If(self.clear_carry):
+                m.d.sync += carry.eq(0)
             neighbour = Mux(head, carry, neighbour)
         with m.If(self.enable):
             m.d.sync += [
@@ -139,7 +144,7 @@ class MultiplyAdd(wiring.Component):
         else:
             m.d.comb += pins["C"].eq(self.link_in[:self.width].as_signed())
         if self.may_be_head:
-            m.d.comb += pins["C"].eq(self.carry)
+            m.d.comb += [pins["C"].eq(self.carry), pins["RSTC"].eq(self.clear_carry)]
         m.submodules.cell = Instance(
             "DSP48E1", i_CLK=ClockSignal(),
             **{f"p_{name}": number for name, number in _REGISTERS.items()},

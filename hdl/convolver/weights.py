@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..registers import PARAMETER_SLOTS
 from .lane_constant import LaneConstant
-from .parameters import BIAS_PASSES, SHIFT_PASSES
+from .parameters import PASSES
 from .positions import convolver_layout
 
 __all__ = ["WeightLoader"]
@@ -21,8 +21,8 @@ class _State(enum.Enum, shape=2):
 class WeightLoader(wiring.Component):
     """Load the parameters and the weight contexts of all passes, as far ahead as there is room.
 
-    1 word a cycle. A context is loaded when one is free; the parameters of a pass when the head
-    has done with the biases of the last but one, and the last but three has been drained.
+    1 word a cycle. A context is loaded when one is free; the parameters of a pass when the last
+    but three has been drained.
 
     Parameters
     ----------
@@ -38,17 +38,14 @@ class WeightLoader(wiring.Component):
         For each pass the parameters, then the weights of each frame.
     load : Out(macs), slot : Out(unsigned), weight : Out(signed(16))
         Write ports of the MACs.
-    bias_load : Out(banks)
-        Bit l: write ``bias`` of group ``group`` and parity ``generation[0]`` for lane l.
-    shift_load : Out(1)
-        Write ``shift`` at slot ``index`` of pass ``generation``.
-    bias : Out(signed(36)), shift : Out(6), group, index : Out(4), generation : Out(2)
+    parameter_load : Out(1)
+        Write ``bias`` and ``shift`` at slot ``index`` of pass ``generation``.
+    bias : Out(signed(36)), shift : Out(6), index : Out(4), generation : Out(2)
         ``generation`` is the pass number modulo 4, ``index`` group * lanes + lane.
     loaded : Out(1)
         A context has become complete.
-    context_free, biases_free, shifts_free : In(1)
-        A frame has left the chain; the head has done with the biases of a pass; a pass has been
-        drained.
+    context_free, pass_free : In(1)
+        A frame has left the chain; a pass has been drained.
 
     Source: docs/architecture.md, "Convolver", "Weights".
     """
@@ -63,17 +60,14 @@ class WeightLoader(wiring.Component):
             "load": Out(target.macs),
             "slot": Out(range(target.contexts)),
             "weight": Out(signed(16)),
-            "bias_load": Out(target.banks),
-            "shift_load": Out(1),
+            "parameter_load": Out(1),
             "bias": Out(signed(target.accumulator_width)),
             "shift": Out(6),
-            "group": Out(slots),
             "index": Out(slots),
             "generation": Out(2),
             "loaded": Out(1),
             "context_free": In(1),
-            "biases_free": In(1),
-            "shifts_free": In(1),
+            "pass_free": In(1),
         })
 
     def elaborate(self, platform):
@@ -91,8 +85,7 @@ class WeightLoader(wiring.Component):
 
         # Room is taken when the first word comes. Whether there is more is known a cycle later.
         contexts = Signal(range(target.contexts + 1), init=target.contexts)
-        biases = Signal(range(BIAS_PASSES + 1), init=BIAS_PASSES)
-        shifts = Signal(range(SHIFT_PASSES + 1), init=SHIFT_PASSES)
+        parameters = Signal(range(PASSES + 1), init=PASSES)
         inside = Signal()  # the first word of the context, or of the parameters, has been taken
         fire = Signal()
         context_room, pass_room = Signal(), Signal()
@@ -104,10 +97,10 @@ class WeightLoader(wiring.Component):
         first = fire & ~inside
         m.d.sync += [
             context_room.eq(contexts.any() & ~first),
-            pass_room.eq(biases.any() & shifts.any() & ~first),
+            pass_room.eq(parameters.any() & ~first),
             contexts.eq(contexts + self.context_free - (first & (state == _State.CONTEXT))),
-            biases.eq(biases + self.biases_free - (first & (state == _State.PARAMETERS))),
-            shifts.eq(shifts + self.shifts_free - (first & (state == _State.PARAMETERS))),
+            parameters.eq(
+                parameters + self.pass_free - (first & (state == _State.PARAMETERS))),
         ]
 
         # A register behind the counters: they step once a context, at most every other cycle.
@@ -141,7 +134,8 @@ class WeightLoader(wiring.Component):
     def _contexts(self, m, fire, used):
         """Write weights; return the signal that ends a context."""
         target = self.target
-        # One bit runs along the MACs instead of a decoder.
+        # One bit runs along the MACs instead of a decoder. It is set back by a reset, and `here`
+        # cleared by one: neither takes a look-up table a MAC.
         place = Signal(target.macs, init=1)
         left = Signal.like(used)
         done = Signal()
@@ -149,26 +143,26 @@ class WeightLoader(wiring.Component):
         next_slot = Signal.like(self.slot)
         m.d.comb += done.eq(fire & (left == 1))
         m.d.sync += left.eq(Mux(done | (left == 0), used, left - fire))
-        write = Signal()
-        here = Signal(target.macs, reset_less=True)
-        m.d.sync += [write.eq(fire), written.eq(done), self.loaded.eq(written)]
-        m.d.comb += self.load.eq(here & write.replicate(target.macs))
+        m.d.sync += [self.load.eq(place), written.eq(done), self.loaded.eq(written)]
+        with m.If(~fire):
+            m.d.sync += self.load.eq(0)
         with m.If(fire):
             m.d.sync += [
-                here.eq(place), place.eq(Mux(done, 1, place << 1)),
+                place.eq(place << 1),
                 self.weight.eq(self.i.payload), self.slot.eq(next_slot),
                 next_slot.eq(next_slot + done),
             ]
+        with m.If(done):
+            m.d.sync += place.eq(1)
         return done
 
     def _parameters(self, m, fire):
         """Write biases and shifts; return the signal that ends the parameters of a pass."""
-        target, config = self.target, self.config
+        config = self.config
         word = Signal(4, init=1)
-        lane = Signal(target.banks, init=1)
         lanes_left = Signal.like(config.lanes)
         groups_left = Signal.like(config.interleave)
-        group, index = Signal.like(self.group), Signal.like(self.index)
+        index = Signal.like(self.index)
         last_lane, last_group, complete, done = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             last_lane.eq(lanes_left == 1), last_group.eq(groups_left == 1),
@@ -182,17 +176,14 @@ class WeightLoader(wiring.Component):
             m.d.sync += word.eq(word.rotate_left(1))
 
         with m.If(self.begin | done):
-            m.d.sync += [lane.eq(1), lanes_left.eq(config.lanes), group.eq(0), index.eq(0),
+            m.d.sync += [lanes_left.eq(config.lanes), index.eq(0),
                          groups_left.eq(config.interleave)]
         with m.Elif(complete):
-            m.d.sync += [lane.eq(lane << 1), lanes_left.eq(lanes_left - 1), index.eq(index + 1)]
+            m.d.sync += [lanes_left.eq(lanes_left - 1), index.eq(index + 1)]
             with m.If(last_lane):
-                m.d.sync += [lane.eq(1), lanes_left.eq(config.lanes), group.eq(group + 1),
-                             groups_left.eq(groups_left - 1)]
+                m.d.sync += [lanes_left.eq(config.lanes), groups_left.eq(groups_left - 1)]
 
-        m.d.sync += [self.shift_load.eq(complete),
-                     self.bias_load.eq(lane & complete.replicate(target.banks))]
+        m.d.sync += self.parameter_load.eq(complete)
         with m.If(complete):
-            m.d.sync += [self.shift.eq(self.i.payload[:6]), self.group.eq(group),
-                         self.index.eq(index)]
+            m.d.sync += [self.shift.eq(self.i.payload[:6]), self.index.eq(index)]
         return done

@@ -2,11 +2,12 @@
 
 import operator
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..registers import ADDRESS_WIDTH, LOOPS
+from ..select import select
 
 __all__ = ["AddressGenerator", "MarkedAddress"]
 
@@ -73,9 +74,11 @@ class AddressGenerator(wiring.Component):
         m = Module()
 
         valid, last_base = Signal(), Signal()
-        # Per loop: address of the present iteration, iterations left, and whether it is the last.
-        here = Array(Signal(ADDRESS_WIDTH, name=f"here{k}") for k in range(self.loops))
-        left = [Signal(self.count_width, name=f"left{k}") for k in range(self.loops)]
+        # Per loop: address of the present iteration, number of the next one, from 1, and whether
+        # the present one is the last.
+        here = [Signal(ADDRESS_WIDTH, name=f"here{k}") for k in range(self.loops)]
+        following = [Signal(self.count_width, name=f"following{k}", reset_less=True)
+                     for k in range(self.loops)]
         # All ones while there is no walk: a base then starts all loops, as the end of a walk does.
         final = Signal(self.loops, init=-1)
 
@@ -91,23 +94,27 @@ class AddressGenerator(wiring.Component):
         ]
 
         # The innermost loop that goes on; loops inside it start anew.
-        turn = Signal(range(self.loops))
-        for k in reversed(range(self.loops)):
-            with m.If(~final[k]):
-                m.d.comb += turn.eq(k)
+        turn = Signal(range(max(self.loops, 2)))
         onward = Signal(ADDRESS_WIDTH)
-        m.d.comb += onward.eq(here[turn] + self.stride[turn])
+        strides = [self.stride[k][:ADDRESS_WIDTH] for k in range(self.loops)]
+        m.d.comb += onward.eq(select(turn, here) + select(turn, strides))
 
+        coming = Signal(self.loops)
+        m.d.comb += coming.eq(final)
         for k in range(self.loops):
             anew = final[:k + 1].all()
             # A loop of one iteration is always in its last.
             single = self.count[k][1:] == 0
             with m.If((load | step) & final[:k].all()):
+                m.d.comb += coming[k].eq(Mux(anew, single, following[k] == self.count[k]))
                 m.d.sync += [
                     here[k].eq(Mux(done, self.i.p.address, onward)),
-                    left[k].eq(Mux(anew, self.count[k], left[k] - 1)),
-                    final[k].eq(Mux(anew, single, left[k] == 2)),
+                    following[k].eq(Mux(anew, 2, following[k] + 1)),
                 ]
+        m.d.sync += final.eq(coming)
+        for k in reversed(range(self.loops)):
+            with m.If(~coming[k]):
+                m.d.sync += turn.eq(k)
         with m.If(load):
             m.d.sync += [valid.eq(1), last_base.eq(self.i.p.last)]
         with m.Elif(done & self.o.ready):

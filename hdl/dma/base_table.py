@@ -1,6 +1,6 @@
 """Table of base addresses: where the loops of a DMA channel start, entry by entry."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -28,9 +28,9 @@ class BaseTable(wiring.Component):
     table : In(MemoryWrite)
         Fills the shadow bank; a word written while ``start`` is high is the next step's.
     entries : In(range(depth + 1))
-        Entries to walk, from entry 0; 0 counts as 1.
+        Entries to walk, from entry 0; 0 counts as 1. Constant while walking.
     repeat : In(16)
-        Times the entries are walked; 0 counts as 1.
+        Times the entries are walked; 0 counts as 1. Constant while walking.
     start : In(1)
         Exchange the banks, forget a walk.
     enable : In(1)
@@ -74,35 +74,35 @@ class BaseTable(wiring.Component):
             write.data.eq(self.table.data),
         ]
 
-        entry = Signal(range(self.depth))
-        entries, walks = Signal(range(self.depth + 1)), Signal(16)
+        # The next entry and its number from 1, and the number of the present walk.
+        entry = Signal(range(self.depth), reset_less=True)
+        number = Signal(range(1, self.depth + 1), init=1, reset_less=True)
+        walk = Signal(16, init=1, reset_less=True)
         walking, valid, last = Signal(), Signal(), Signal()
-        wraps, step = Signal(), Signal()
+        wraps, ends, step = Signal(), Signal(), Signal()
         m.d.comb += [
             # The memory's output register holds the base on offer.
             self.o.valid.eq(valid & ~self.start & ~self.clear),
             self.o.p.address.eq(read.data),
             self.o.p.last.eq(last),
-            wraps.eq(entries[1:] == 0),
+            wraps.eq((number == self.entries) | (self.entries == 0)),
+            ends.eq(wraps & ((walk == self.repeat) | (self.repeat == 0))),
             step.eq(walking & (~valid | self.o.ready)),
             read.addr.eq(Cat(entry, bank)),
             read.en.eq(step),
         ]
         with m.If(step):
             m.d.sync += [
-                entry.eq(Mux(wraps, 0, entry + 1)),
-                entries.eq(Mux(wraps, self.entries, entries - 1)),
-                last.eq(wraps & (walks[1:] == 0)),
-                walking.eq(~(wraps & (walks[1:] == 0))),
-                walks.eq(walks - wraps),
-                valid.eq(1),
+                entry.eq(entry + 1), number.eq(number + 1), walk.eq(walk + wraps),
+                last.eq(ends), walking.eq(~ends), valid.eq(1),
             ]
         with m.Elif(self.o.ready):
             m.d.sync += valid.eq(0)
         with m.If(self.start | self.clear):
             m.d.sync += [
-                entry.eq(0), entries.eq(self.entries), walks.eq(self.repeat), valid.eq(0),
-                walking.eq(self.start & self.enable & ~self.clear),
+                walk.eq(1), valid.eq(0), walking.eq(self.start & self.enable & ~self.clear),
             ]
+        with m.If((step & wraps) | self.start | self.clear):
+            m.d.sync += [entry.eq(0), number.eq(1)]
 
         return m

@@ -111,13 +111,13 @@ class Coalescer(wiring.Component):
         m = Module()
 
         beat_bits = ADDRESS_WIDTH - self.lane_bits
-        page_beats = 1 << (_PAGE_BITS - exact_log2(self.data_width // 8))
+        page = _PAGE_BITS - exact_log2(self.data_width // 8)
 
         # Two stages compare each beat with the one before it; payloads stay behind when valid
         # goes, as the predecessor of what comes.
         first_valid, second_valid = Signal(), Signal()
         first = Signal(MarkedAddress())
-        beat, following = Signal(beat_bits), Signal(beat_bits)
+        beat, following = Signal(beat_bits), Signal(page)  # the latter within a page
         lane, last = Signal(self.lane_bits), Signal()
         same, follows = Signal(), Signal()
         m.d.sync += [first_valid.eq(self.i.valid & ~self.clear),
@@ -125,12 +125,13 @@ class Coalescer(wiring.Component):
         with m.If(self.i.valid):
             m.d.sync += first.eq(self.i.payload)
         arriving = first.address[self.lane_bits:]
+        same_page, place = arriving[page:] == beat[page:], arriving[:page]
         with m.If(first_valid):
             m.d.sync += [
-                beat.eq(arriving), following.eq(arriving + 1),
+                beat.eq(arriving), following.eq(place + 1),
                 lane.eq(first.address[:self.lane_bits]), last.eq(first.last),
-                same.eq(arriving == beat),
-                follows.eq((arriving == following) & (arriving % page_beats != 0)),
+                same.eq(same_page & (place == beat[:page])),
+                follows.eq(same_page & (place == following) & (place != 0)),
             ]
 
         # The open burst.
@@ -168,13 +169,28 @@ class Coalescer(wiring.Component):
         """
         if not self.span:
             return Const(0), Const(0)
-        lanes = self.data_width // 16
-        limit, left = Signal(range(self.span), init=15), Signal(range(self.span + lanes))
+        lanes, top = self.data_width // 16, exact_log2(self.span)
+        # One bit is set: 8 before the first burst, then 16, 32 and so on.
+        limit = Signal(top + 1, init=8)
+        samples = Signal(range(self.span + lanes + 1), reset_less=True)
         with m.If(starts):
-            # Limits less one: 15, 31, and so on.
-            m.d.sync += [left.eq(limit + lanes), limit.eq((limit << 1) | 1)]
+            m.d.sync += samples.eq(1)
         with m.Elif(valid):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += samples.eq(samples + 1)
         with m.If(self.clear):
-            m.d.sync += limit.eq(15)
-        return left <= lanes, left == 0
+            m.d.sync += limit.eq(8)
+        with m.Elif(starts & ~limit[top]):
+            m.d.sync += limit.eq(limit << 1)
+        # What holds for the next sample is known with this one.
+        spent, full = Signal(), Signal()
+        bits = range(exact_log2(16), top + 1)
+        with m.If(starts | self.clear):
+            m.d.sync += [spent.eq(0), full.eq(0)]
+        with m.Elif(valid):
+            for bit in bits:
+                with m.If(limit[bit]):
+                    m.d.sync += [
+                        spent.eq(spent | (samples == (1 << bit) - 1)),
+                        full.eq(samples == (1 << bit) + lanes - 1),
+                    ]
+        return spent, full

@@ -3,11 +3,11 @@
 import operator
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from ..stream import SkidBuffer
+from ..axi import Arrivals
 
 __all__ = ["Distributor"]
 
@@ -15,8 +15,8 @@ __all__ = ["Distributor"]
 class Distributor(wiring.Component):
     """Hand each word to the sink it names.
 
-    Latency 2 cycles, 1 word a cycle. A sink that does not take its word holds up the others. A
-    word for a sink that does not exist is dropped.
+    All sinks see the word, and one of them that it is valid. Latency 2 cycles, 1 word a cycle.
+    A word for a sink that does not exist is dropped.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ class Distributor(wiring.Component):
 
     Members
     -------
-    i : In(stream of struct with fields ``sink`` and ``word``)
-    o : Out(stream of shape), array of ``sinks``
+    i : In(Arrivals(struct with fields ``sink`` and ``word``))
+    o : Out(Arrivals(shape)), array of ``sinks``
 
     Raises
     ------
@@ -46,26 +46,20 @@ class Distributor(wiring.Component):
         self.layout = data.StructLayout({"sink": unsigned(bits_for(self.sinks - 1)),
                                          "word": shape})
         super().__init__({
-            "i": In(stream.Signature(self.layout)),
-            "o": Out(stream.Signature(shape)).array(self.sinks),
+            "i": In(Arrivals(self.layout)),
+            "o": Out(Arrivals(shape)).array(self.sinks),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        m.submodules.input = buffer = SkidBuffer(self.layout)
-        wiring.connect(m, wiring.flipped(self.i), buffer.i)
-
-        chosen = Signal(self.sinks)
-        word = Signal(self.shape, reset_less=True)
-        ready = Cat(sink.ready for sink in self.o)
-        m.d.comb += buffer.o.ready.eq((chosen & ~ready) == 0)
-        with m.If(buffer.o.ready):
-            m.d.sync += [
-                word.eq(buffer.o.p.word),
-                chosen.eq(Cat(buffer.o.valid & (buffer.o.p.sink == k)
-                              for k in range(self.sinks))),
-            ]
+        arrived, valid = Signal(self.layout, reset_less=True), Signal()
+        chosen, word = Signal(self.sinks), Signal(self.shape, reset_less=True)
+        m.d.sync += [
+            arrived.eq(self.i.payload), valid.eq(self.i.valid),
+            chosen.eq(Cat(valid & (arrived.sink == k) for k in range(self.sinks))),
+            word.eq(arrived.word),
+        ]
         for k, sink in enumerate(self.o):
             m.d.comb += [sink.valid.eq(chosen[k]), sink.payload.eq(word)]
 

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..axi import OKAY, ReadMaster
 from ..stream import SkidBuffer, StreamFifo
 from .address import MarkedAddress
+from .beat_buffer import BeatBuffer
 from .coalescer import BurstLayout, Coalescer, PlaceLayout, lane_bits
 
 __all__ = ["Fetch", "MarkedSample"]
@@ -36,7 +37,7 @@ class Fetch(wiring.Component):
     Addresses become bursts; each burst is requested once its beats have a place in the beat
     buffer, so what comes back is always taken. 1 sample a cycle as long as the bus delivers: up to
     256 samples are under way, in up to ``max(32, 4096 / data_width)`` beats. Latency, without that
-    of the memory: 12 cycles for a sample alone in its burst, else up to 15 more for the first
+    of the memory: 11 cycles for a sample alone in its burst, else up to 15 more for the first
     burst and 63 for later ones, and those to the end of its last beat.
 
     Parameters
@@ -90,8 +91,9 @@ class Fetch(wiring.Component):
         outstanding = Signal(range(self._beats + 1))
         clear = self.start | self.abort
 
-        m.submodules.places = places = StreamFifo(PlaceLayout(self.data_width), _PLACES)
-        m.submodules.beats = beats = StreamFifo(self.data_width, self._beats)
+        m.submodules.places = places = StreamFifo(PlaceLayout(self.data_width), _PLACES,
+                                                  block=True)
+        m.submodules.beats = beats = BeatBuffer(self.data_width, self._beats)
         m.d.comb += [places.clear.eq(clear), beats.clear.eq(clear)]
 
         self._request(m, places, beats, clear, running, outstanding)
@@ -127,20 +129,15 @@ class Fetch(wiring.Component):
         m.submodules.bursts = bursts = StreamFifo(BurstLayout(self.data_width), _BURSTS)
         m.d.comb += [coalescer.clear.eq(clear), bursts.clear.eq(clear)]
 
-        # Room is reserved when an address is taken: nothing behind here waits for room.
-        reserved, room = Signal(range(_PLACES + 1)), Signal()
-        taken, left = Signal(), Signal()
-        m.d.sync += left.eq(places.o.valid & places.o.ready & ~clear)
+        # Nothing behind here waits: addresses are taken only while there is room for all of them.
+        room = Signal()
         m.d.comb += [
             self.i.ready.eq(room),
-            taken.eq(self.i.valid & self.i.ready),
-            coalescer.i.valid.eq(taken), coalescer.i.payload.eq(self.i.payload),
+            coalescer.i.valid.eq(self.i.valid & room),
+            coalescer.i.payload.eq(self.i.payload),
         ]
-        m.d.sync += room.eq(~clear & running & (reserved < _PLACES - 2)
+        m.d.sync += room.eq(~clear & running & (places.level < _PLACES - _MARGIN)
                             & (bursts.level < _BURSTS - _MARGIN))
-        m.d.sync += reserved.eq(reserved + taken - left)
-        with m.If(clear):
-            m.d.sync += reserved.eq(0)
 
         for source, sink in ((coalescer.o, places.i), (coalescer.burst, bursts.i)):
             m.d.comb += [sink.valid.eq(source.valid), sink.payload.eq(source.payload)]
@@ -148,7 +145,7 @@ class Fetch(wiring.Component):
         # A burst is offered when the beat buffer has space for it.
         free = Signal(range(self._beats + 1))
         issue, beat_left = Signal(), Signal()
-        m.d.sync += beat_left.eq(beats.o.valid & beats.o.ready & ~clear)
+        m.d.sync += beat_left.eq(beats.take & beats.advance)
         ar = self.bus.ar
         m.d.comb += [
             issue.eq(running & bursts.o.valid & (~ar.valid | ar.ready)
@@ -169,41 +166,37 @@ class Fetch(wiring.Component):
         with m.If(clear):
             m.d.sync += free.eq(self._beats)
 
-        ended = self.bus.r.valid & self.bus.r.p.last
+        ended = self.bus.r.valid & self.bus.r.payload.last
         m.d.sync += outstanding.eq(outstanding + issue - ended)
 
     def _receive(self, m, beats, running):
         """Keep the beats that a running transfer asked for."""
         r = self.bus.r
         m.d.comb += [
-            r.ready.eq(1),
-            beats.i.valid.eq(r.valid & running),
-            beats.i.payload.eq(r.p.data),
+            beats.write.eq(r.valid & running),
+            beats.beat.eq(r.payload.data),
         ]
-        m.d.sync += self.error.eq(r.valid & (r.p.response != OKAY))
+        m.d.sync += self.error.eq(r.valid & (r.payload.response != OKAY))
 
     def _extract(self, m, places, beats, clear):
         """Pick each sample from its beat."""
         m.submodules.output = output = SkidBuffer(MarkedSample())
 
-        valid = Signal()
-        beat = Signal(data.ArrayLayout(signed(16), self.data_width // 16))
-        place = Signal(PlaceLayout(self.data_width))
-        take = Signal()
+        valid, last, take = Signal(), Signal(), Signal()
         m.d.comb += [
             output.clear.eq(clear),
             output.i.valid.eq(valid),
-            output.i.p.sample.eq(beat[place.lane]),
-            output.i.p.last.eq(place.last),
-            take.eq(places.o.valid & (~places.o.p.advance | beats.o.valid)
+            output.i.p.sample.eq(beats.sample),
+            output.i.p.last.eq(last),
+            take.eq(places.o.valid & (~places.o.p.advance | (beats.level != 0))
                     & (~valid | output.i.ready)),
             places.o.ready.eq(take),
-            beats.o.ready.eq(take & places.o.p.advance),
+            beats.take.eq(take),
+            beats.advance.eq(places.o.p.advance),
+            beats.lane.eq(places.o.p.lane),
         ]
         with m.If(take):
-            m.d.sync += place.eq(places.o.payload)
-            with m.If(places.o.p.advance):
-                m.d.sync += beat.eq(beats.o.payload)
+            m.d.sync += last.eq(places.o.p.last)
         with m.If(clear):
             m.d.sync += valid.eq(0)
         with m.Elif(take):

@@ -1,116 +1,108 @@
 """Requests of several masters, put in one queue by round robin."""
 
 import operator
-from functools import reduce
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from ..axi import AddressLayout
+from ..select import select
 from ..stream import StreamFifo
 from .arbiter import RoundRobin
+from .coalescer import BurstLayout
 
-__all__ = ["RequestLayout", "RequestQueue", "select"]
+__all__ = ["RequestLayout", "RequestQueue"]
 
-#: Requests that may wait for the bus.
-_DEPTH = 8
-
-
-def select(chosen, values):
-    """Return the value whose bit is set in ``chosen``, of which at most one is, or 0."""
-    return reduce(operator.or_, (
-        value & bit.replicate(len(value)) for bit, value in zip(chosen, values, strict=True)))
+#: Requests that may wait for the bus, and the room that those on their way need: from the cycle
+#: in which a request takes the room until the next one is refused.
+_DEPTH, _MARGIN = 8, 4
 
 
 class RequestLayout(data.StructLayout):
     """A burst and the number of the master that asks for it."""
 
-    def __init__(self, masters):
-        super().__init__({"master": unsigned(bits_for(masters - 1)), "burst": AddressLayout()})
+    def __init__(self, masters, data_width):
+        super().__init__({"master": unsigned(bits_for(masters - 1)),
+                          "burst": BurstLayout(data_width)})
 
 
 class RequestQueue(wiring.Component):
     """Join the masters' read or write addresses.
 
-    Round robin a burst: see `RoundRobin`. Latency 3 cycles, 1 request a cycle, also from one
-    master alone. A master with ``outstanding`` bursts waits until one of them has ended.
+    Round robin a burst: see `RoundRobin`. Latency 4 cycles, 1 request a cycle, also from one
+    master alone.
 
     Parameters
     ----------
     masters : int
         Number of masters, at least 1.
-    outstanding : int
-        Most bursts of a master that have been taken and not ended, at least 4.
+    data_width : int
+        Bits of a beat.
 
     Members
     -------
-    i : In(stream of AddressLayout), array of ``masters``
+    i : In(stream of BurstLayout(data_width)), array of ``masters``
         Bursts of each master.
-    o : Out(stream of RequestLayout(masters))
+    o : Out(stream of RequestLayout(masters, data_width))
         Bursts of all masters.
     pause : In(1)
-        Take no more; one may follow that of this cycle.
+        Take no more; two may follow that of this cycle.
     taken : Out(masters)
         Bit k: a burst of master k goes into the queue in this cycle. At most one bit is set.
-    ended : In(masters)
-        Bit k: a burst of master k has ended.
+    length : Out
+        Beats of that burst, less one.
 
     Raises
     ------
     TypeError
-        If a parameter is not an integer.
+        If ``masters`` is not an integer.
     ValueError
         If a parameter is out of range.
     """
 
-    def __init__(self, masters, outstanding):
+    def __init__(self, masters, data_width):
         self.masters = operator.index(masters)
-        self.outstanding = operator.index(outstanding)
-        for name, value, low in (("masters", self.masters, 1),
-                                 ("outstanding", self.outstanding, 4)):
-            if value < low:
-                raise ValueError(f"{name} must be at least {low}, not {value}")
+        if self.masters < 1:
+            raise ValueError(f"masters must be at least 1, not {masters}")
+        self.burst = BurstLayout(data_width)
+        self.layout = RequestLayout(self.masters, data_width)
         super().__init__({
-            "i": In(stream.Signature(AddressLayout())).array(self.masters),
-            "o": Out(stream.Signature(RequestLayout(self.masters))),
+            "i": In(stream.Signature(self.burst)).array(self.masters),
+            "o": Out(stream.Signature(self.layout)),
             "pause": In(1),
             "taken": Out(self.masters),
-            "ended": In(self.masters),
+            "length": Out(self.burst["length"].shape),
         })
 
     def elaborate(self, platform):
         m = Module()
 
         m.submodules.arbiter = arbiter = RoundRobin(self.masters)
-        m.submodules.queue = queue = StreamFifo(RequestLayout(self.masters), _DEPTH)
-        # Two more come after the one that takes the room: `room` and the grant are registers.
-        room, allowed = Signal(), Signal(self.masters)
-        m.d.sync += room.eq((queue.level < _DEPTH - 2) & ~self.pause)
-        offers = []
-        for k in range(self.masters):
+        m.submodules.queue = queue = StreamFifo(self.layout, _DEPTH)
+        # The grant as one bit a master and, for the multiplexer, as a number.
+        granted, number, room = Signal(self.masters), Signal(self.layout["master"].shape), Signal()
+        m.d.sync += [
+            room.eq((queue.level < _DEPTH - _MARGIN) & ~self.pause),
+            granted.eq(arbiter.grant),
+            number.eq(Cat(
+                Cat(arbiter.grant[k] for k in range(self.masters) if k >> bit & 1).any()
+                for bit in range(len(number)))),
+        ]
+        for k, master in enumerate(self.i):
             # A master that is granted again before its next burst is there loses its turn; that
             # happens only while no other one asks.
             m.d.comb += [
-                arbiter.requests[k].eq(self.i[k].valid & room & allowed[k]),
-                self.i[k].ready.eq(arbiter.grant[k]),
-                self.taken[k].eq(arbiter.grant[k] & self.i[k].valid),
-            ]
-            offers.append(self.i[k].payload.as_value())
-
-            count = Signal(range(self.outstanding + 1), name=f"outstanding{k}")
-            m.d.sync += [
-                count.eq(count + self.taken[k] - self.ended[k]),
-                allowed[k].eq(count < self.outstanding - 2),
+                arbiter.requests[k].eq(master.valid & room),
+                master.ready.eq(granted[k]),
+                self.taken[k].eq(granted[k] & master.valid),
             ]
 
         m.d.comb += [
             queue.i.valid.eq(self.taken.any()),
-            queue.i.p.burst.eq(select(self.taken, offers)),
-            queue.i.p.master.eq(Cat(
-                Cat(self.taken[k] for k in range(self.masters) if k >> bit & 1).any()
-                for bit in range(len(queue.i.p.master)))),
+            queue.i.p.burst.eq(select(number, [master.p.as_value() for master in self.i])),
+            queue.i.p.master.eq(number),
+            self.length.eq(queue.i.p.burst.length),
         ]
         wiring.connect(m, queue.o, wiring.flipped(self.o))
 

@@ -1,7 +1,7 @@
 """From samples with addresses to memory: beats with strobes, in bursts."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..axi import OKAY, WriteDataLayout, WriteMaster
@@ -79,24 +79,19 @@ class Store(wiring.Component):
         m = Module()
 
         running, draining = Signal(), Signal()
+        self._held = Signal(range(_BEATS + 1))  # beats that wait to be taken
         # All samples are in beats; bursts on their way that have no response.
         complete, outstanding = Signal(), Signal(range(_OUTSTANDING + 1))
         clear = self.start | self.abort
 
-        m.submodules.beats = beats = StreamFifo(WriteDataLayout(self.data_width), _BEATS)
         m.submodules.bursts = bursts = StreamFifo(BurstLayout(self.data_width), _BURSTS)
-        m.d.comb += [
-            # An abort keeps the beats: some belong to bursts already requested.
-            beats.clear.eq(self.start),
-            bursts.clear.eq(clear),
-        ]
+        m.d.comb += bursts.clear.eq(clear)
 
-        self._pack(m, beats, bursts, clear, running, complete)
+        beat, leaves = self._pack(m, bursts, clear, running, complete)
+        self._keep(m, beat, leaves, draining)
         issue, waiting = self._request(m, bursts, running, outstanding)
-        self._send(m, beats, issue, draining)
 
         b = self.bus.b
-        m.d.comb += b.ready.eq(1)
         m.d.sync += [
             outstanding.eq(outstanding + issue - b.valid),
             self.error.eq(b.valid & (b.payload != OKAY)),
@@ -116,8 +111,8 @@ class Store(wiring.Component):
 
         return m
 
-    def _pack(self, m, beats, bursts, clear, running, complete):
-        """Collect samples in beats, beats in bursts."""
+    def _pack(self, m, bursts, clear, running, complete):
+        """Collect samples in beats, beats in bursts; return the beat, and whether it leaves."""
         m.submodules.coalescer = coalescer = Coalescer(self.data_width)
 
         # Nothing behind here waits: samples are taken only while there is room for all of them.
@@ -129,7 +124,7 @@ class Store(wiring.Component):
             coalescer.i.valid.eq(taken),
             coalescer.i.payload.eq(self.i.p.place),
         ]
-        m.d.sync += room.eq(~clear & running & (beats.level < _BEATS - _MARGIN)
+        m.d.sync += room.eq(~clear & running & (self._held < _BEATS - _MARGIN)
                             & (bursts.level < _BURSTS - _MARGIN))
 
         sample = self.i.p.sample
@@ -141,20 +136,16 @@ class Store(wiring.Component):
         # The beat that is being filled leaves with the next beat's first sample, or, like the
         # last burst, behind the last sample.
         filling, arrives, leaves = Signal(), Signal(), Signal()
-        beat = Signal(data.ArrayLayout(16, self.data_width // 16))
-        written = Signal(self.data_width // 16)
+        lanes = self.data_width // 16
+        beat, written = Signal(data.ArrayLayout(16, lanes), reset_less=True), Signal(lanes)
         place, burst = coalescer.o, coalescer.burst
         m.d.comb += [
             arrives.eq(place.valid),
             leaves.eq(filling & ((arrives & place.p.advance) | burst.valid)),
-            beats.i.valid.eq(leaves),
-            beats.i.p.data.eq(beat),
-            beats.i.p.strobe.eq(Cat(lane.replicate(2) for lane in written)),
-            beats.i.p.last.eq(burst.valid),
             bursts.i.valid.eq(burst.valid),
             bursts.i.payload.eq(burst.payload),
         ]
-        for lane in range(self.data_width // 16):
+        for lane in range(lanes):
             with m.If(arrives & (place.p.lane == lane)):
                 m.d.sync += [beat[lane].eq(sample), written[lane].eq(1)]
             with m.Elif(arrives & place.p.advance):
@@ -169,6 +160,28 @@ class Store(wiring.Component):
             m.d.sync += complete.eq(1)
         with m.If(clear):
             m.d.sync += [ended.eq(0), complete.eq(0)]
+        return WriteDataLayout(self.data_width)(Cat(beat, written)), leaves
+
+    def _keep(self, m, beat, leaves, draining):
+        """Keep the beats until they are taken; those of an aborted transfer lose their strobes."""
+        m.submodules.beats = beats = memory.Memory(
+            shape=WriteDataLayout(self.data_width), depth=_BEATS, init=[],
+            attrs={"ram_style": "distributed"})
+        write, read = beats.write_port(), beats.read_port(domain="comb")
+        take, held = self.bus.take, self._held
+        w = Signal(WriteDataLayout(self.data_width), reset_less=True)
+        m.d.comb += [write.en.eq(leaves), write.data.eq(beat), self.bus.w.eq(w)]
+        m.d.sync += [
+            write.addr.eq(write.addr + leaves),
+            read.addr.eq(read.addr + take),
+            w.data.eq(Mux(take, read.data.data, 0)),
+            w.strobe.eq(Mux(take & ~draining, read.data.strobe, 0)),
+        ]
+        with m.If(leaves != take):
+            m.d.sync += held.eq(held + Cat(Const(1, 1), take.replicate(len(held) - 1)))
+        with m.If(self.start):
+            # What was never requested; an abort keeps what was.
+            m.d.sync += [held.eq(0), write.addr.eq(0), read.addr.eq(0)]
 
     def _request(self, m, bursts, running, outstanding):
         """Offer bursts; return whether one goes now, and whether any waits."""
@@ -189,23 +202,3 @@ class Store(wiring.Component):
         with m.Elif(aw.ready):
             m.d.sync += aw.valid.eq(0)
         return issue, bursts.o.valid | (bursts.level != 0)
-
-    def _send(self, m, beats, issue, draining):
-        """Send the beats of the bursts that are requested."""
-        owed = Signal(range(_OUTSTANDING + 1))
-        send = Signal()
-        w = self.bus.w
-        m.d.comb += [
-            send.eq(beats.o.valid & (owed != 0) & (~w.valid | w.ready)),
-            beats.o.ready.eq(send),
-        ]
-        with m.If(send):
-            m.d.sync += [
-                w.valid.eq(1),
-                w.p.data.eq(beats.o.p.data),
-                w.p.strobe.eq(Mux(draining, 0, beats.o.p.strobe)),
-                w.p.last.eq(beats.o.p.last),
-            ]
-        with m.Elif(w.ready):
-            m.d.sync += w.valid.eq(0)
-        m.d.sync += owed.eq(owed + issue - (send & beats.o.p.last))

@@ -55,24 +55,31 @@ class WeightChannel(wiring.Component):
         m = Module()
 
         m.submodules.addresses = addresses = AddressGenerator(
-            loops=2, count_width=len(self.config.length))
+            loops=1, count_width=len(self.config.length))
         m.submodules.fetch = fetch = Fetch(self.target.data_width)
 
         begun, aborted = Signal(), Signal()
         m.d.sync += [begun.eq(self.start & self.config.enable & ~self.abort),
                      aborted.eq(self.abort)]
 
+        # The base is offered once for each time that the piece is read.
+        offered, rounds = Signal(), Signal.like(self.config.repeat, reset_less=True)
+        last = (rounds == self.config.repeat) | (self.config.repeat == 0)
+        with m.If(begun):
+            m.d.sync += [offered.eq(1), rounds.eq(1)]
+        with m.Elif(addresses.i.valid & addresses.i.ready):
+            m.d.sync += [offered.eq(~last), rounds.eq(rounds + 1)]
+        with m.If(self.start | self.abort):
+            m.d.sync += offered.eq(0)
+
         wiring.connect(m, addresses.o, fetch.i)
         wiring.connect(m, fetch.bus, wiring.flipped(self.bus))
         m.d.comb += [
-            # The generator is empty in the cycle behind a start: it takes the base at once.
-            addresses.i.valid.eq(begun),
+            addresses.i.valid.eq(offered),
             addresses.i.p.address.eq(self.config.base),
-            addresses.i.p.last.eq(1),
+            addresses.i.p.last.eq(last),
             addresses.count[0].eq(self.config.length),
-            addresses.count[1].eq(self.config.repeat),
             addresses.stride[0].eq(1),
-            addresses.stride[1].eq(0),
             addresses.clear.eq(self.start | self.abort),
             fetch.start.eq(begun),
             fetch.abort.eq(aborted),

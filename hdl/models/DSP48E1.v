@@ -48,7 +48,8 @@ module DSP48E1 #(
   always @(posedge CLK) begin
     if (CEA2) a <= A[24:0];
     if (CEB2) b <= B;
-    if (CEC) c <= C;
+    if (RSTC) c <= 48'd0;
+    else if (CEC) c <= C;
     if (CECTRL) from_c <= OPMODE[5];
     if (RSTM) product <= 43'sd0;
     else if (CEM) product <= a * b;

@@ -6,11 +6,15 @@ does between its ports is summed up in a `Timing`, which stands for it where it 
 """
 
 import functools
+import re
 from dataclasses import dataclass, field
 
 from .cells import arcs
 
-__all__ = ["Path", "Timing", "levels"]
+__all__ = ["MOST_LEVELS", "Path", "Timing", "levels"]
+
+#: Levels that no path should exceed without a reason.
+MOST_LEVELS = 5
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,12 @@ class Path:
 
     levels: int
     signals: tuple[str, ...] = ()
+
+    @property
+    def ends(self):
+        """Names of the first and the last signal, without the places of bits."""
+        ends = (self.signals[0], self.signals[-1]) if self.signals else ("", "")
+        return tuple(re.sub(r"\[\d+\]$", "", name) for name in ends)
 
 
 @dataclass
@@ -29,6 +39,9 @@ class Timing:
     ----------
     inside : Path
         Between registers.
+    long : tuple of Path
+        Paths of more than `MOST_LEVELS` between registers that do not lie within one contained
+        component, the longest for each pair of `ends`.
     into : dict of (str, int) to int
         From an input's bit to a register.
     out : dict of (str, int) to int
@@ -38,6 +51,7 @@ class Timing:
     """
 
     inside: Path = Path(0)
+    long: tuple = ()
     into: dict = field(default_factory=dict)
     out: dict = field(default_factory=dict)
     through: dict = field(default_factory=dict)
@@ -176,6 +190,7 @@ def levels(netlist, timings):
         timing.inside = Path(
             longest[worst] + graph.end[worst],
             _signals(worst, before, graph.endings.get(worst), netlist["names"]))
+    timing.long = _long(graph, longest, before, netlist["names"])
     for bit, cost in graph.end.items():
         for start, far in reach.get(bit, {}).items():
             port = graph.inputs[start]
@@ -187,6 +202,17 @@ def levels(netlist, timings):
         if ways:
             timing.through[port] = ways
     return timing
+
+
+def _long(graph, longest, before, names):
+    found = {}
+    for bit, cost in graph.end.items():
+        if longest.get(bit, 0) + cost > MOST_LEVELS:
+            path = Path(longest[bit] + cost,
+                        _signals(bit, before, graph.endings.get(bit), names))
+            found[path.ends] = max(path, found.get(path.ends, path),
+                                   key=lambda path: path.levels)
+    return tuple(sorted(found.values(), key=lambda path: -path.levels))
 
 
 def _signals(bit, before, ending, names):

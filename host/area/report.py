@@ -1,6 +1,7 @@
 """Area of a target: every distinct component synthesised once, counted as often as it stands."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +12,14 @@ from sim.rtl.design import target_verilog
 from .. import render
 from ..bitstream.routed import recall
 from .cells import DEVICES, RESOURCES, resources
+from .levels import MOST_LEVELS, levels
 from .levels import Path as LogicPath
-from .levels import levels
 from .netlist import components, counted, synthesise
 
-__all__ = ["Area", "Component", "measure"]
+__all__ = ["Area", "Component", "component", "measure"]
 
-#: What each component may take, by target; a count left out is not bounded.
+#: What each component may take, by target; a count left out is not bounded. ``exceptions`` lists
+#: the paths of more than `MOST_LEVELS`: patterns of the signals at both ends, levels, the reason.
 _BUDGETS = Path(__file__).with_name("budgets.json")
 
 
@@ -37,6 +39,8 @@ class Component:
         Longest path between registers, those of contained components included.
     budget : dict of str to int
         What it may take, by resource, and ``levels``.
+    long : tuple of (LogicPath, str)
+        Its paths of more than `MOST_LEVELS`, each with the reason, or "" for none.
     """
 
     name: str
@@ -44,13 +48,16 @@ class Component:
     resources: dict
     path: LogicPath
     budget: dict
+    long: tuple = ()
 
     @property
     def excess(self):
         """What is above the budget, as a dict of name to (value, budget)."""
         values = self.resources | {"levels": self.path.levels}
-        return {name: (values.get(name, 0), most) for name, most in self.budget.items()
+        over = {name: (values.get(name, 0), most) for name, most in self.budget.items()
                 if values.get(name, 0) > most}
+        return over | {f"levels from {' to '.join(path.ends)}": (path.levels, MOST_LEVELS)
+                       for path, reason in self.long if not reason}
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,10 @@ class Area:
             "components": [{
                 "name": part.name, "instances": part.instances, "resources": part.resources,
                 "levels": part.path.levels, "path": list(part.path.signals),
-                "budget": part.budget} for part in self.components],
+                "budget": part.budget,
+                "long_paths": [{"from": path.ends[0], "to": path.ends[1], "levels": path.levels,
+                                "reason": reason} for path, reason in part.long],
+            } for part in self.components],
         }
 
     @property
@@ -158,11 +168,26 @@ def measure(target, progress=None):
     for name in reversed(instances):
         timings[name] = levels(netlists[name], timings)
 
-    made = [Component(name, instances[name], _count(netlists[name], family),
-                      timings[name].inside, budgets.get(name, {})) for name in instances]
+    made = [component(name, instances[name], _count(netlists[name], family), timings[name],
+                      budgets.get(name, {})) for name in instances]
     first = RESOURCES[family][0]
     made.sort(key=lambda part: -part.instances * part.resources.get(first, 0))
     return Area(target.name, family, device, tuple(made), recall(target))
+
+
+def component(name, instances, count, timing, budget):
+    """Return a `Component` from its `Timing` and its entry in the budgets."""
+    exceptions = budget.get("exceptions", ())
+    long = tuple((path, next((one["reason"] for one in exceptions if _excepts(one, path)), ""))
+                 for path in timing.long)
+    bounds = {key: most for key, most in budget.items() if key != "exceptions"}
+    return Component(name, instances, count, timing.inside, bounds, long)
+
+
+def _excepts(exception, path):
+    return path.levels <= exception["levels"] and all(
+        re.fullmatch(exception[key], end)
+        for key, end in zip(("from", "to"), path.ends, strict=True))
 
 
 def _count(netlist, family):

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from onnx import helper
 
 from compiler.compile import compile_graph
 from compiler.execute import execute
@@ -77,6 +78,38 @@ def test_another_network_is_found(monkeypatch):
     monkeypatch.setattr(f"{__name__}.import_onnx", lambda proto: wrong)
     with pytest.raises(AssertionError, match="y"):
         check(protos[0], shapes, {}, "tiny", ["functional"])
+
+
+#: What random graphs must be made of.
+KINDS = set((
+    "Add ArgMax ArgMin AveragePool BatchNormalization Clip Concat Conv ConvTranspose DepthToSpace "
+    "Div Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool InstanceNormalization "
+    "LRN LayerNormalization LogSoftmax LpPool MatMul Max MaxPool Mean Min Mul PRelu Pad Pow "
+    "Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceSum "
+    "ReduceSumSquare Relu Reshape Resize Sigmoid Slice Softmax SpaceToDepth Split Sqrt Squeeze "
+    "Sub Sum Tanh Tile Transpose Unsqueeze").split())
+
+
+def test_graphs_have_every_kind_of_node():
+    seen, modes, ranks = set(), set(), set()
+
+    @settings(max_examples=600, phases=[Phase.generate], **COMMON)
+    @given(onnx_graphs(most_nodes=16))
+    def look(made):
+        proto, *_ = made
+        for one in proto.graph.node:
+            seen.add(one.op_type)
+            attributes = {each.name: helper.get_attribute_value(each) for each in one.attribute}
+            if one.op_type in ("Pad", "Resize"):
+                modes.add((one.op_type, attributes["mode"].decode()))
+            if one.op_type == "Conv":
+                ranks.add(len(attributes["kernel_shape"]))
+
+    look()
+    assert seen >= KINDS, KINDS - seen
+    assert modes == {("Pad", "constant"), ("Pad", "edge"), ("Pad", "reflect"), ("Pad", "wrap"),
+                     ("Resize", "linear"), ("Resize", "nearest")}
+    assert ranks == {1, 2, 3}
 
 
 @settings(max_examples=60, **COMMON)

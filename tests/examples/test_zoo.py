@@ -17,6 +17,7 @@ from examples.zoo.suppress import Detection, best_of, detections, overlap
 from hdl.target import get_target
 from host.compare import first_difference
 from host.device import open_device
+from sim.verify import verify_program
 from tests.compiler.models import run_onnx
 
 #: Processor seconds that the compiler may take for a network of full size.
@@ -37,6 +38,8 @@ def programs(name, target="tiny"):
 def test_reduced_networks_on_the_functional_machine_equal_the_reference(name):
     model, program, inputs, expected = programs(name)
     onnx.checker.check_model(model, full_check=True)
+    verdict = verify_program(program)
+    assert verdict.proved, verdict.faults
     with open_device(program, "functional") as device:
         assert first_difference(expected, device.run(inputs, raw=True)) is None
         found = device.run(inputs)

@@ -130,6 +130,32 @@ def test_each_mac_is_one_cell_and_sums_go_from_cell_to_cell(name):
     assert len(firsts) == -(-target.macs // COLUMN)
 
 
+def _chain(tables):
+    """Return a netlist of a register, so many look-up tables one behind the other, a register."""
+    register = {"C": "input", "D": "input", "Q": "output"}
+    cells = [["FDRE", {}, register, {"C": [2], "D": [3], "Q": [4]}]]
+    cells += [["LUT1", {}, {"I0": "input", "O": "output"}, {"I0": [bit], "O": [bit + 1]}]
+              for bit in range(4, 4 + tables)]
+    cells.append(["FDRE", {}, register, {"C": [2], "D": [4 + tables], "Q": [99]}])
+    return {"ports": {"clk": ["input", [2]]}, "cells": cells,
+            "names": {"4": "first[0]", "99": "last[7]"}}
+
+
+def test_a_long_path_needs_a_reason():
+    assert levels.levels(_chain(5), {}).long == ()
+    path, = levels.levels(_chain(6), {}).long
+    assert (path.levels, path.ends) == (6, ("first", "last"))
+
+    budget = {"levels": 6, "exceptions": [
+        {"from": "first", "to": "l.*", "levels": 6, "reason": "it is a test"}]}
+    timing = levels.levels(_chain(6), {})
+    assert not report.component("part", 1, {}, timing, budget).excess
+    for change in ({"from": "other"}, {"levels": 5}):
+        exceptions = [budget["exceptions"][0] | change]
+        part = report.component("part", 1, {}, timing, budget | {"exceptions": exceptions})
+        assert part.excess == {"levels from first to last": (6, 5)}
+
+
 @pytest.mark.slow
 def test_virtex6_keeps_its_budgets():
     area = report.measure(get_target("virtex6-lx240t"))

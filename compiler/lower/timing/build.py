@@ -13,9 +13,9 @@ __all__ = ["Background", "Shares", "build"]
 
 #: For each kind of source the cycles from its decision to its output, the words that it keeps in
 #: between, and how many of those cycles they are in a queue, not in a pipeline that goes on.
-_LATENCY = {"dma": 2, "weights": 2, "conv": 12, "mapper": 20, "op": 11, "div": 26}
+_LATENCY = {"dma": 2, "weights": 2, "conv": 13, "mapper": 20, "op": 11, "div": 26}
 _WORDS = {"dma": 3, "weights": 3, "conv": 16, "mapper": 46, "op": 40, "div": 40}
-_QUEUED = {"dma": 2, "weights": 2, "conv": 12, "mapper": 2, "op": 2, "div": 2}
+_QUEUED = {"dma": 2, "weights": 2, "conv": 13, "mapper": 2, "op": 2, "div": 2}
 
 #: Cycles and words of a buffer: every input has one, and every sink of a router.
 _BUFFER_LATENCY, _BUFFER_WORDS = 1, 2
@@ -42,12 +42,12 @@ _PAGE_BYTES = 4096
 #: Bursts of the memory, each of reads and of writes, that are accepted and not answered.
 _MOST_BURSTS = 32
 
-#: Words of parameters of a lane and group; passes whose biases and shifts are kept.
-_PARAMETERS, _BIASES, _SHIFTS = 4, 2, 4
+#: Words of parameters of a lane and group; passes whose parameters are kept.
+_PARAMETERS, _PASSES = 4, 4
 
 #: Chain cycles, besides a lane's length, from a head's word to the demand for a half of the
-#: accumulators, and one more to its sum in them; from the word until its bias has been read.
-_DEMAND, _BIAS = 6, 3
+#: accumulators, and one more to its sum in them.
+_DEMAND = 5
 
 _OPPOSITE = {"n": "s", "e": "w", "s": "n", "w": "e"}
 _REDUCE, _DIVIDE = OPERATIONS.index("reduce_sum"), OPERATIONS.index("div")
@@ -303,7 +303,7 @@ class _Builder:
             if registers["two_streams"] else -1
         unit["link_weights"] = self._link((tile, "weights"))
         unit["halves"], unit["free_contexts"] = 2, self.target.contexts
-        unit["biases"], unit["shifts"] = _BIASES, _SHIFTS
+        unit["parameters"] = _PASSES
         unit["words_left"] = _PARAMETERS * lanes * interleave
 
         frame = registers["frame_width"] * registers["frame_height"]
@@ -313,7 +313,6 @@ class _Builder:
         begin = registers["skip"] + length + _DEMAND
         unit["next_start"], unit["next_frame"] = begin, begin + frame
         unit["next_pass"] = begin + group * entries
-        unit["next_bias"] = registers["skip"] + group + _BIAS - 1
 
         words = math.prod(registers["drain_count"]) * interleave
         each, last = ([_share(words * count, entries / registers["entries"])

@@ -27,9 +27,9 @@ def tick_convolver(conv, links, now):
     """Move a convolver by a cycle."""
     more = ((conv.samples > 1 or (conv.samples == 1 and not conv.enable))
             and (conv.words > 1 or (conv.words == 1 and not conv.enable)))
-    pass_done, frame_done, biases_free, demand = False, False, False, conv.asked == 1
+    pass_done, frame_done, demand = False, False, conv.asked == 1
     if conv.enable:
-        pass_done, frame_done, biases_free, starts = _chain(conv)
+        pass_done, frame_done, starts = _chain(conv)
         if pass_done:
             conv.pass_time = now
             if conv.ended == conv.mark_pass:
@@ -39,7 +39,7 @@ def tick_convolver(conv, links, now):
     conv.halves += conv.half_free - (1 if demand and not wait else 0)
     conv.asked = wait
     half_freed = conv.half_free
-    _load(conv, links, now, frame_done, biases_free, half_freed)
+    _load(conv, links, now, frame_done, half_freed)
     _fill_words(conv, now)
     _fill_samples(conv, links, now)
     _drain(conv, links, now, pass_done)
@@ -64,10 +64,7 @@ def _chain(conv):
     if pass_done:
         conv.next_pass += conv.pass_cycles
         conv.ended += 1
-    biases_free = cycle == conv.next_bias
-    if biases_free:
-        conv.next_bias += conv.pass_cycles
-    return pass_done, frame_done, biases_free, starts
+    return pass_done, frame_done, starts
 
 
 @njit
@@ -130,7 +127,7 @@ def _fill_words(conv, now):
 
 
 @njit
-def _load(conv, links, now, frame_done, biases_free, half_freed):
+def _load(conv, links, now, frame_done, half_freed):
     """Take a word of the weight stream where there is room for what it belongs to."""
     first = False
     room = conv.context_room if conv.loading == _CONTEXT else conv.pass_room
@@ -144,10 +141,9 @@ def _load(conv, links, now, frame_done, biases_free, half_freed):
     context = first and conv.loading == _CONTEXT
     parameters = first and conv.loading == _PARAMETERS
     conv.context_room = conv.free_contexts > 0 and not first
-    conv.pass_room = conv.biases > 0 and conv.shifts > 0 and not first
+    conv.pass_room = conv.parameters > 0 and not first
     conv.free_contexts += frame_done - context
-    conv.biases += biases_free - parameters
-    conv.shifts += half_freed - parameters
+    conv.parameters += half_freed - parameters
     if conv.inside and conv.words_left == 0:
         _next_load(conv)
 

@@ -65,11 +65,11 @@ CONVOLVER = _record(
     "next_word", "frames_left",
     "enable", "cycle", "contexts", "loaded", "loaded_soon", "loaded_later",
     # What the chain's end and the heads come to next, in chain cycles.
-    "pass_cycles", "frame_cycles", "next_start", "next_frame", "next_pass", "next_bias", "begun",
+    "pass_cycles", "frame_cycles", "next_start", "next_frame", "next_pass", "begun",
     "ended", "mark_pass", "mark_time", "pass_time", "halves", "half_free", "asked",
     # Weight loader.
-    "loading", "inside", "words_left", "load_pass", "load_left", "free_contexts", "biases",
-    "shifts", "context_room", "pass_room",
+    "loading", "inside", "words_left", "load_pass", "load_left", "free_contexts", "parameters",
+    "context_room", "pass_room",
     # Drains.
     "waiting", "go", "draining", "drains_left", "last_pass", "finished", ("active", 2),
     ("drain_words", 2), ("drain_last", 2), ("drain_sinks", 2),

@@ -36,6 +36,7 @@ def run(bench):
         raise AssertionError("never done")
 
     async def main(ctx):
+        ctx.set(dut.counter_ready, 1)
         await bench(ctx, dut, access, pulses)
 
     simulate(dut, main, checks=[watch])
@@ -94,4 +95,15 @@ def test_memory_and_counters_step_on():
             assert ctx.get(dut.counter_index) == index
             ctx.set(dut.counter, 50 + index)
             assert await access(ctx, "COUNTER") == 50 + index
+        # A snapshot that is not complete holds the access up.
+        ctx.set(dut.counter_ready, 0)
+        ctx.set(dut.cpu.address, CPU_REGISTER["COUNTER"].address)
+        ctx.set(dut.cpu.read, 1)
+        for _ in range(10):
+            await ctx.tick()
+            assert not ctx.get(dut.cpu.done) and ctx.get(dut.counter_index) == 8
+        ctx.set(dut.counter_ready, 1)
+        await ctx.tick()
+        assert ctx.get(dut.cpu.done) and ctx.get(dut.counter_index) == 9
+        ctx.set(dut.cpu.read, 0)
     run(bench)

@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from hdl.control.counters import Counters, counter_names
+from hdl.control.counters import LIVE_LATENCY, Counters, counter_names
 from hdl.control.host_registers import (
     COUNTER_BASE,
     ERROR_TEXTS,
@@ -63,45 +63,90 @@ def test_refuses_an_impossible_number(count):
         Counters(count)
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 13])
+async def settled(ctx, dut):
+    while not ctx.get(dut.banked):
+        await ctx.tick()
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 13, 73])
 def test_counts_events_and_keeps_a_snapshot(count):
     rng = Random(count)
     dut = Counters(count)
 
-    async def read(ctx, index, value, number):
-        ctx.set(index, number)
+    async def read(ctx, number):
+        """Return a counter, and what the snapshot kept of it."""
+        ctx.set(dut.bank_index, number)
+        ctx.set(dut.live_index, number)
         await ctx.tick()
-        return ctx.get(value)
+        bank = ctx.get(dut.bank)
+        await ctx.tick().repeat(LIVE_LATENCY - 1)
+        return ctx.get(dut.live), bank
 
     async def bench(ctx):
-        counts = [0] * count
-        for _ in range(100):
-            events = rng.randrange(1 << count)
-            ctx.set(dut.events, events)
-            counts = [n + (events >> i & 1) for i, n in enumerate(counts)]
+        for _ in range(6):
+            counts = [0] * count
+            for _ in range(rng.choice((1, 7, 400))):
+                events = rng.randrange(1 << count)
+                ctx.set(dut.events, events)
+                counts = [n + (events >> i & 1) for i, n in enumerate(counts)]
+                await ctx.tick()
+            ctx.set(dut.events, 0)
             await ctx.tick()
-        ctx.set(dut.events, 0)
-        await ctx.tick()
-        ctx.set(dut.snapshot, 1)
-        await ctx.tick()
-        ctx.set(dut.snapshot, 0)
-        ctx.set(dut.events, 1)
-        await ctx.tick()
-        ctx.set(dut.events, 0)
-        await ctx.tick()
-        for i in range(count):
-            assert await read(ctx, dut.bank_index, dut.bank, i) == counts[i]
-            assert await read(ctx, dut.live_index, dut.live, i) == counts[i] + (i == 0)
-        ctx.set(dut.events, (1 << count) - 1)
-        ctx.set(dut.clear, 1)
-        await ctx.tick()
-        await ctx.tick()
-        ctx.set(dut.clear, 0)
-        ctx.set(dut.events, 0)
-        await ctx.tick()
-        await ctx.tick()
-        for i in range(count):
-            assert await read(ctx, dut.live_index, dut.live, i) == 0
-            assert await read(ctx, dut.bank_index, dut.bank, i) == counts[i]
+            ctx.set(dut.snapshot, 1)
+            await ctx.tick()
+            ctx.set(dut.snapshot, 0)
+            ctx.set(dut.events, 1)
+            await ctx.tick()
+            ctx.set(dut.events, 0)
+            await ctx.tick()
+            await settled(ctx, dut)
+            for i in range(count):
+                assert await read(ctx, i) == (counts[i] + (i == 0), counts[i])
+            ctx.set(dut.events, (1 << count) - 1)
+            ctx.set(dut.clear, 1)
+            await ctx.tick().repeat(rng.choice((1, 2)))
+            ctx.set(dut.clear, 0)
+            ctx.set(dut.events, 0)
+            await ctx.tick()
+            for i in rng.sample(range(count), count):
+                assert await read(ctx, i) == (0, counts[i])
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("count", [1, 2, 7, 40])
+def test_values_are_exact_at_any_time(count, seed):
+    print(f"seed {seed}")
+    rng = Random(f"{count} {seed}")
+    dut = Counters(count)
+
+    async def bench(ctx):
+        counts, past, kept, copied, pending = [0] * count, [], None, False, 0
+        looked, held, since = 0, 0, 100
+        for _ in range(4000):
+            events = rng.randrange(1 << count) | rng.choice((0, 0, (1 << count) - 1))
+            snapshot, clear = since > 2 and rng.random() < 0.02, rng.random() < 0.003
+            if held > rng.randrange(9, 30):
+                looked, held = rng.randrange(count), 0
+            bank = rng.randrange(count)
+            for name, value in (("events", events), ("snapshot", snapshot), ("clear", clear),
+                                ("live_index", looked), ("bank_index", bank)):
+                ctx.set(getattr(dut, name), value)
+            banked = ctx.get(dut.banked)
+            past.append(counts[looked])
+            if snapshot:
+                kept, since = counts, 0
+            if clear and not (copied and banked and not snapshot):
+                kept = None
+            counts = [0 if clear else n + (pending >> i & 1) for i, n in enumerate(counts)]
+            pending = 0 if clear else events
+            held, since = held + 1, since + 1
+            await ctx.tick()
+            if held > LIVE_LATENCY:
+                assert ctx.get(dut.live) in past[-LIVE_LATENCY - 1:]
+            copied = banked and not snapshot
+            if copied and kept is not None:
+                assert ctx.get(dut.bank) == kept[bank]
 
     simulate(dut, bench)

@@ -18,7 +18,7 @@ async def access(ctx, dut, address, data=None):
     ctx.set(dut.host.read, data is None)
     ctx.set(dut.host.write, data is not None)
     ctx.set(dut.host.data, data or 0)
-    for _ in range(5):
+    for _ in range(15):
         _, _, done, value, error = await ctx.tick().sample(
             dut.host.done, dut.host.value, dut.host.error)
         if done:

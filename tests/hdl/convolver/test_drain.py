@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from hdl.convolver.bank_map import first_bank
 from hdl.convolver.drain import DrainAddresses
 from hdl.registers import tile_units
 from hdl.target import get_target
@@ -16,13 +17,14 @@ TARGET = get_target("tiny")
 
 def words(lanes, first, count, groups, size, loops):
     """Return (bank, word, parameter slot) of every word, in order."""
-    banks, half = TARGET.lane_banks(lanes), TARGET.half_depth
+    half = TARGET.half_depth
     result = []
     for lane, group in product(range(first, first + count), range(groups)):
         for index in product(*(range(count) for count, _ in reversed(loops))):
             at = group * size + sum(
                 i * stride for i, (_, stride) in zip(reversed(index), loops, strict=True))
-            result.append((lane * banks + at // half, at % half, group * lanes + lane))
+            result.append((first_bank(TARGET, lanes, lane) + at // half, at % half,
+                           group * lanes + lane))
     return result
 
 

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """MACs of cells; tests/hdl/convolver/test_mac.py has those of logic."""
 
 from dataclasses import replace

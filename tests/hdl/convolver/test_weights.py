@@ -28,15 +28,13 @@ async def load(ctx, dut, step, cycles, free=()):
     ctx.set(dut.begin, 0)
     weights, biases, shifts, taken, loaded = {}, {}, {}, 0, 0
     for cycle in range(cycles):
-        for name in ("context_free", "biases_free", "shifts_free"):
+        for name in ("context_free", "pass_free"):
             ctx.set(getattr(dut, name), (cycle, name) in free)
         ctx.set(dut.i.valid, taken < len(words))
         ctx.set(dut.i.payload, words[min(taken, len(words) - 1)])
-        for lane in range(TARGET.banks):
-            if ctx.get(dut.bias_load) >> lane & 1:
-                biases[ctx.get(dut.generation), ctx.get(dut.group), lane] = ctx.get(dut.bias)
-        if ctx.get(dut.shift_load):
-            shifts[ctx.get(dut.generation), ctx.get(dut.index)] = ctx.get(dut.shift)
+        if ctx.get(dut.parameter_load):
+            slot = ctx.get(dut.generation), ctx.get(dut.index)
+            biases[slot], shifts[slot] = ctx.get(dut.bias), ctx.get(dut.shift)
         if chosen := ctx.get(dut.load):
             assert chosen & (chosen - 1) == 0
             weights[ctx.get(dut.slot), chosen.bit_length() - 1] = ctx.get(dut.weight)
@@ -58,7 +56,7 @@ def test_distributes_words_to_macs_and_parameters(lanes):
         assert loaded == 6
         for group in range(3):
             for lane in range(lanes):
-                assert biases[0, group, lane] == step.biases[0, group, lane]
+                assert biases[0, group * lanes + lane] == step.biases[0, group, lane]
                 assert shifts[0, group * lanes + lane] == step.shift[0, group, lane]
         for slot in range(6):
             entry, group = divmod(slot, 3)
@@ -96,10 +94,9 @@ def test_runs_ahead_to_the_end_of_the_ring():
 
 
 @pytest.mark.parametrize(("free", "passes"), [
-    ([], 2),
-    (["biases_free"], 3),
-    (["biases_free"] * 3, 4),  # the shifts of four passes are held
-    (["biases_free"] * 3 + ["shifts_free"], 5),
+    ([], 4),  # those of four passes are held
+    (["pass_free"], 5),
+    (["pass_free"] * 3, 7),
 ])
 def test_holds_the_parameters_of_passes_under_way(free, passes):
     step = make(passes=8)

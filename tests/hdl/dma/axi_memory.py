@@ -10,7 +10,7 @@ from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
-from amaranth.hdl import Const
+from amaranth.hdl import Cat, Const
 
 MAX_BEATS = 16
 
@@ -26,8 +26,9 @@ def _read_signals(bus):
         return bus
     return SimpleNamespace(
         arvalid=bus.ar.valid, arready=bus.ar.ready, arid=Const(0), araddr=bus.ar.p.address,
-        arlen=bus.ar.p.length, rvalid=bus.r.valid, rready=bus.r.ready, rid=None,
-        rdata=bus.r.p.data, rresp=bus.r.p.response, rlast=bus.r.p.last)
+        arlen=bus.ar.p.length, rvalid=bus.r.valid, rready=Const(1), rid=None,
+        rdata=bus.r.payload.data, rresp=bus.r.payload.response,
+        rlast=bus.r.payload.last)
 
 
 def _write_signals(bus):
@@ -35,9 +36,9 @@ def _write_signals(bus):
         return bus
     return SimpleNamespace(
         awvalid=bus.aw.valid, awready=bus.aw.ready, awid=Const(0), awaddr=bus.aw.p.address,
-        awlen=bus.aw.p.length, wvalid=bus.w.valid, wready=bus.w.ready, wdata=bus.w.p.data,
-        wstrb=bus.w.p.strobe, wlast=bus.w.p.last, bvalid=bus.b.valid, bready=bus.b.ready,
-        bid=None, bresp=bus.b.payload)
+        awlen=bus.aw.p.length, wvalid=Const(0), wready=bus.take, wdata=bus.w.data,
+        wstrb=Cat(bit.replicate(2) for bit in bus.w.strobe), wlast=Const(0), bvalid=bus.b.valid,
+        bready=Const(1), bid=None, bresp=bus.b.payload)
 
 
 class _Held:
@@ -150,8 +151,10 @@ class AxiMemory:
         """Background process for the write channels."""
         s = _write_signals(bus)
         requests, beats, answers, offer = deque(), [], defaultdict(deque), None
-        bursts = deque()
+        bursts, lasts = deque(), []
         held_aw, held_w = _Held("aw"), _Held("w")
+        # A master's beats are asked for: those owed, and whether one was in the last cycle.
+        asks, owed, asked = not hasattr(bus, "awvalid"), 0, False
         while True:
             if offer is None and not self._refuses():
                 ready = [m for m, queue in answers.items() if queue and queue[0][0] <= self.cycle]
@@ -162,6 +165,8 @@ class AxiMemory:
                         ctx.set(s.bid, master)
                     ctx.set(s.bresp, offer[1])
             awready, wready = not self._refuses(), not self._refuses()
+            if asks:
+                wready = wready and owed > 0
             ctx.set(s.bvalid, offer is not None)
             ctx.set(s.awready, awready)
             ctx.set(s.wready, wready)
@@ -171,7 +176,12 @@ class AxiMemory:
                 s.bready)
             self.cycle += 1
             held_aw.see(awvalid, awready, master, address, length)
-            held_w.see(wvalid, wready, word, strobe, last)
+            if asks:
+                assert asked or (word, strobe) == (0, 0), "a beat that nobody took"
+                wvalid, last, asked = asked, lasts.pop(0) if asked else 0, wready
+                owed += (length + 1 if awvalid and awready else 0) - wready
+            else:
+                held_w.see(wvalid, wready, word, strobe, last)
             if offer is not None and bready:
                 self.open_writes -= 1
                 offer = None
@@ -180,7 +190,8 @@ class AxiMemory:
                 self.writes.append((master, address, length))
                 self.open_writes += 1
                 requests.append((master, address, length))
-            if wvalid and wready:
+                lasts += [*[0] * length, 1]
+            if wvalid and (wready or asks):
                 self.beats_written += 1
                 beats.append((word, strobe))
                 if last:

@@ -96,6 +96,6 @@ def test_first_sample_comes_early():
     async def bench(ctx):
         await start(ctx, dut, weights_config(3, 1, 1))
         _, cycles = await drain(ctx, dut, 1)
-        assert cycles == 3 + 12 + 1
+        assert cycles == 3 + 11 + 1
 
     simulate(dut, bench, checks=memory.processes(reads=[dut.bus]))

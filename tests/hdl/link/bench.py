@@ -89,14 +89,16 @@ class World:
         """Memory, written a word at a time."""
         bus = self.dut.bus_write
         ctx.set(bus.aw.ready, 1)
-        ctx.set(bus.w.ready, 1)
-        address = beat = None
+        address, asked = None, False
         while True:
-            _, _, aw, burst, w, data = await ctx.tick().sample(
-                bus.aw.valid, bus.aw.payload, bus.w.valid, bus.w.payload)
+            ctx.set(bus.take, address is not None and not asked)
+            took = address is not None and not asked
+            _, _, aw, burst, beat = await ctx.tick().sample(
+                bus.aw.valid, bus.aw.payload, bus.w)
             ctx.set(bus.b.valid, 0)
-            address, beat = burst.address if aw else address, data if w else beat
-            if address is None or beat is None or self.dead:
+            address = burst.address if aw else address
+            if not asked or self.dead:
+                asked = asked or took
                 continue
             half = (beat.strobe >> 2) != 0
             assert beat.strobe == 0b11 << 2 * half
@@ -107,7 +109,7 @@ class World:
                 self.writes.append((True, index, self.memory[index]))
             ctx.set(bus.b.payload, OKAY if known else SLVERR)
             ctx.set(bus.b.valid, 1)
-            address = beat = None
+            address, asked = None, False
 
     async def reader(self, ctx):
         """Memory, read in bursts."""
