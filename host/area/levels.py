@@ -207,7 +207,7 @@ def levels(netlist, timings):
 def _long(graph, longest, before, names):
     found = {}
     for bit, cost in graph.end.items():
-        if longest.get(bit, 0) + cost > MOST_LEVELS:
+        if bit in longest and longest[bit] + cost > MOST_LEVELS:
             path = Path(longest[bit] + cost,
                         _signals(bit, before, graph.endings.get(bit), names))
             found[path.ends] = max(path, found.get(path.ends, path),

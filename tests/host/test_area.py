@@ -146,6 +146,13 @@ def test_a_long_path_needs_a_reason():
     path, = levels.levels(_chain(6), {}).long
     assert (path.levels, path.ends) == (6, ("first", "last"))
 
+    # A path that begins at a port is its container's.
+    part = levels.Timing(into={("i", 0): 6})
+    whole = {"ports": {"i": ["input", [5]]}, "names": {}, "cells": [
+        ["part", {}, {"i": "input"}, {"i": [5]}]]}
+    timing = levels.levels(whole, {"part": part})
+    assert timing.long == () and timing.into == {("i", 0): 6}
+
     budget = {"levels": 6, "exceptions": [
         {"from": "first", "to": "l.*", "levels": 6, "reason": "it is a test"}]}
     timing = levels.levels(_chain(6), {})
