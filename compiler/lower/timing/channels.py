@@ -45,7 +45,6 @@ def level(times, head, count, now):
 def tick_reader(reader, walk, links, tables, now):
     """Take an address, ask for a burst, hand on a sample."""
     if reader.left == reader.total:
-        reader.urgent = 0
         return
     _take_address(reader, walk, tables, now)
     _ask(reader, now)
@@ -104,7 +103,6 @@ def _extract(reader, links, now):
                 reader.beat_head += 1
                 reader.beat_count -= 1
                 reader.freeing = 1
-    reader.urgent = reader.outstanding > 0 and reader.beat_count < reader.few
 
 
 @njit

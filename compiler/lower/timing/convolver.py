@@ -142,8 +142,8 @@ def _load(conv, links, now, frame_done, half_freed):
     parameters = first and conv.loading == _PARAMETERS
     conv.context_room = conv.free_contexts > 0 and not first
     conv.pass_room = conv.parameters > 0 and not first
-    conv.free_contexts += frame_done - context
-    conv.parameters += half_freed - parameters
+    conv.free_contexts += int(frame_done) - int(context)
+    conv.parameters += int(half_freed) - int(parameters)
     if conv.inside and conv.words_left == 0:
         _next_load(conv)
 
@@ -188,7 +188,7 @@ def _drain(conv, links, now, pass_done):
         conv.last_pass = conv.drains_left == 0
     elif ready:
         conv.draining = 0
-    conv.waiting += pass_done
+    conv.waiting += int(pass_done)
     if conv.finished and not conv.done and _drained(conv, links):
         conv.done = now + 1
 

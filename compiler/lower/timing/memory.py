@@ -26,8 +26,10 @@ _BEAT_PAUSE, _MOST_PAUSE = 16, 255
 @njit
 def tick_bus(bus, readers, writers, now):
     """Move beats, responses and requests by a cycle."""
+    urgent = _watch(readers)
     _arrive(bus, readers, writers, now)
     _write_beats(bus, writers, now)
+    bus.urgent = urgent
     tokens = bus.tokens
     accepts = bus.memory_count < bus.most_bursts
     takes = bus.fill_count + bus.answer_count < bus.most_bursts
@@ -52,6 +54,17 @@ def tick_bus(bus, readers, writers, now):
     _answer(bus, now)
     _grant_reads(bus, readers, now)
     _grant_writes(bus, writers, now)
+
+
+@njit
+def _watch(readers):
+    """Return whether a reader was urgent; say which ones are."""
+    urgent = False
+    for place in range(len(readers)):
+        reader = readers[place]
+        urgent = urgent or reader.urgent
+        reader.urgent = reader.outstanding > 0 and reader.beat_count < reader.few
+    return urgent
 
 
 @njit
@@ -164,10 +177,6 @@ def _choose(masters, behind, room):
 @njit
 def _grant_reads(bus, readers, now):
     """Take the burst whose grant has come; grant the next one."""
-    urgent = False
-    for place in range(len(readers)):
-        urgent = urgent or readers[place].urgent
-    bus.urgent = urgent
     room = bus.read_count - 1 < _QUEUED
     chosen = _choose(readers, bus.read_behind, bus.read_room)
     granted = bus.read_grant[1]
