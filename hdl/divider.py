@@ -1,106 +1,88 @@
 """The pipelined divider that the operators of a tile share."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Divider", "DividerUser", "SharedDivider", "add_or_subtract"]
+__all__ = ["Divider", "DividerUser", "SharedDivider"]
+
+#: Steps of the array in one cycle.
+_STEPS = 2
 
 
-def add_or_subtract(a, b, subtract, width):
-    """Return the low ``width`` bits of a - b or a + b, from one adder, as a signed value.
+def _step(remainder, divisor, subtract):
+    """Return remainder - divisor or remainder + divisor, its top bit inverted.
 
-    The carry into the sum comes from a bit below it: synthesis then needs one carry chain and
-    one look-up table a bit. The operands have at least ``width`` bits, or are extended by sign.
+    One look-up table a bit: the carry comes in from a bit below. The divisor is unsigned.
     """
-    def extend(value):
-        return (value if len(value) >= width else
-                Cat(value, value[-1].replicate(width - len(value))))[:width]
-    total = Cat(1, extend(a)) + Cat(subtract, extend(b) ^ subtract.replicate(width))
-    return total[1:width + 1].as_signed()
+    width = len(remainder)
+    flips = Cat(subtract.replicate(width - 1), ~subtract)
+    addend = Cat(divisor, Const(0, width - len(divisor))) ^ flips
+    return (Cat(subtract, remainder) + Cat(subtract, addend))[1:width + 1]
 
 
 class Divider(wiring.Component):
-    """Divide samples exactly, rounding half up: ``sat(floor(a * 2**shift / b + 1/2))``.
+    """Divide by a magnitude, rounding down: ``floor(dividend / divisor)``.
 
     One quotient a cycle, `LATENCY` cycles after its operands; the pipeline never stops, so who
-    uses it keeps track of which quotients are real. A row of non-restoring steps, one
-    add-or-subtract a bit.
+    uses it keeps track of which quotients are real. An array of non-restoring steps, one
+    add-or-subtract a bit, two in a cycle.
 
     Members
     -------
-    a, b : In(signed(16))
-        Dividend and divisor.
-    shift : In(4)
-        Left shift of ``a``.
-    quotient : Out(signed(16))
-        For ``b`` = 0 saturated by the sign of ``a``, 0 for ``a`` = 0.
-    saturated : Out(1)
-        The quotient was clipped.
+    dividend : In(signed(32))
+    divisor : In(unsigned(16))
+        At most 2**15.
+    quotient : Out(signed(17))
+        Right where it has 16 bits; else its two top bits differ, and tell its sign.
+    zero : Out(1)
+        The dividend was 0. The quotient is 0, whatever ``quotient`` says.
 
     Source: docs/arithmetic.md, "Operators".
     """
 
     #: Cycles from operands to quotient.
-    LATENCY = 22
+    LATENCY = 16 // _STEPS
 
     def __init__(self):
         super().__init__({
-            "a": In(signed(16)),
-            "b": In(signed(16)),
-            "shift": In(4),
-            "quotient": Out(signed(16)),
-            "saturated": Out(1),
+            "dividend": In(signed(32)),
+            "divisor": In(unsigned(16)),
+            "quotient": Out(signed(17)),
+            "zero": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        def register(value, shape=None):
-            stage = Signal(shape or value.shape(), reset_less=True)
+        def register(value):
+            stage = Signal.like(value, reset_less=True)
             m.d.sync += stage.eq(value)
             return stage
 
-        # With M = |a| 2^shift, B = |b| and r = 1 for a negative quotient, its magnitude is
-        # floor((2 M + B - r) / (2 B)) = floor((M + floor((B - r) / 2)) / B).
-        # a = 0 is divided by 1 instead, which keeps 0/0 from saturating.
-        magnitude = register(Mux(self.a < 0, -self.a, self.a)[:16])
-        divisor = register(Mux(self.a == 0, 1, Mux(self.b < 0, -self.b, self.b))[:16])
-        negative = register((self.a < 0) ^ (self.b < 0))
-        shift = register(self.shift)
-
-        shifted = register(magnitude << shift)
-        half = register((divisor - negative)[1:16])
-        divisor, negative = register(divisor), register(negative)
-
-        dividend = register(shifted + half, 31)
-        divisor, negative = register(divisor), register(negative)
-
         # The remainder lies in -B .. B - 1. Each step shifts in a bit of the dividend and brings
         # the remainder towards 0; a quotient bit says that it ended at or above 0. The first
-        # step, on all bits above the last 16, says whether the quotient exceeds 16 bits.
-        remainder = register(dividend[16:] - divisor, signed(16))
-        overflow = ~remainder[-1]
-        bits = register(dividend[:16])  # dividend bits leave at the top, quotient bits follow
-        divisor, negative = register(divisor), register(negative)
-        for _ in range(16):
-            doubled = Cat(bits[-1], remainder[:-1])
-            above = ~remainder[-1]
-            remainder = register(add_or_subtract(doubled, divisor, above, 16))
-            bits = register(Cat(above, bits[:-1]))
-            divisor, negative, overflow = (
-                register(value) for value in (divisor, negative, overflow))
+        # step, on all bits above the last 15, says whether the quotient has more than 16 bits;
+        # its own sign is the dividend's.
+        bits, remainder = self.dividend[:15], self.dividend[15:]
+        divisor, zero = self.divisor, self.dividend == 0
+        above = ~self.dividend[-1]
+        quotient = ~above
+        for step in range(16):
+            total = _step(remainder, divisor, above)
+            above = total[-1]
+            if step < 15:
+                # Dividend bits leave at the top.
+                remainder = Cat(bits[-1], total[:15])
+                bits = bits[:-1]
+            quotient = Cat(above, quotient)
+            if step % _STEPS == _STEPS - 1:
+                quotient, divisor, zero = register(quotient), register(divisor), register(zero)
+                if step < 15:
+                    remainder, bits = register(remainder), register(bits)
+                above = quotient[0]
 
-        # The first bit that went in has left at the top: it is `overflow`.
-        magnitude = register(Cat(~remainder[-1], bits[:-1]))
-        overflow, negative = register(overflow), register(negative)
-
-        clipped = overflow | (magnitude > Mux(negative, 0x8000, 0x7FFF))
-        m.d.sync += [
-            self.saturated.eq(clipped),
-            self.quotient.eq(Mux(negative, Mux(clipped, -0x8000, -magnitude),
-                                 Mux(clipped, 0x7FFF, magnitude))),
-        ]
+        m.d.comb += [self.quotient.eq(quotient), self.zero.eq(zero)]
         return m
 
 
@@ -109,26 +91,30 @@ class DividerUser(wiring.Signature):
 
     Members
     -------
-    want : Out(1)
-        Operands are there, and may be taken in this cycle if ``grant`` is high.
+    divides : Out(1)
+        This user's words are divisions, from its first word on.
     grant : In(1)
-        Does not depend on this user's ``want``.
-    a, b : Out(signed(16))
-        The operands, a cycle after they were taken.
-    shift : Out(4)
-        See `Divider`.
-    quotient : In(signed(16)), saturated : In(1)
-        `Divider.LATENCY` cycles after the operands.
+        This user's operands may come `GRANT` cycles later.
+    dividend : Out(signed(32)), divisor : Out(unsigned(16)), negative : Out(1)
+        Divide the dividend, or if ``negative`` its one's complement.
+    quotient : In(signed(17)), zero : In(1)
+        See `Divider`; `LATENCY` cycles after the operands.
     """
+
+    #: Cycles from a grant to its operands; even, see `SharedDivider`.
+    GRANT = 6
+    #: Cycles from operands to quotient.
+    LATENCY = Divider.LATENCY + 1
 
     def __init__(self):
         super().__init__({
-            "want": Out(1), "grant": In(1), "a": Out(signed(16)), "b": Out(signed(16)),
-            "shift": Out(unsigned(4)), "quotient": In(signed(16)), "saturated": In(1)})
+            "divides": Out(1), "grant": In(1), "dividend": Out(signed(32)),
+            "divisor": Out(unsigned(16)), "negative": Out(1), "quotient": In(signed(17)),
+            "zero": In(1)})
 
 
 class SharedDivider(wiring.Component):
-    """One divider for two operators: one divides at full rate, two take turns.
+    """One divider for two operators: one divides at full rate, two at every other cycle.
 
     Members
     -------
@@ -143,16 +129,23 @@ class SharedDivider(wiring.Component):
         m.submodules.divider = divider = Divider()
         first, second = self.users
 
-        turn = Signal()  # of the second user, when both want
-        chosen = Signal()
-        m.d.comb += [first.grant.eq(~(second.want & turn)), second.grant.eq(~first.want | turn)]
+        # Turns last a cycle, and operands come an even number of cycles after their grant.
+        both, turn = Signal(), Signal()
+        grants, chosen = Signal(2, init=3), Signal()
+        m.d.comb += both.eq(first.divides & second.divides)
         m.d.sync += [
-            turn.eq(first.want & ~turn),
-            chosen.eq(second.want & second.grant),
+            turn.eq(~turn),
+            grants.eq(Cat(~both | turn, ~both | ~turn)),
+            chosen.eq(second.divides & (~first.divides | ~turn)),
         ]
-        m.d.comb += [getattr(divider, name).eq(Mux(chosen, getattr(second, name),
-                                                   getattr(first, name)))
-                     for name in ("a", "b", "shift")]
+        m.d.comb += [first.grant.eq(grants[0]), second.grant.eq(grants[1])]
+
+        dividend, divisor = (Mux(chosen, getattr(second, name), getattr(first, name))
+                             for name in ("dividend", "divisor"))
+        negative = Mux(chosen, second.negative, first.negative)
+        operands = Signal(signed(32), reset_less=True), Signal(16, reset_less=True)
+        m.d.sync += [operands[0].eq(dividend ^ negative.replicate(32)), operands[1].eq(divisor)]
+        m.d.comb += [divider.dividend.eq(operands[0]), divider.divisor.eq(operands[1])]
         for user in self.users:
-            m.d.comb += [user.quotient.eq(divider.quotient), user.saturated.eq(divider.saturated)]
+            m.d.comb += [user.quotient.eq(divider.quotient), user.zero.eq(divider.zero)]
         return m

@@ -1,35 +1,35 @@
 """The mapper of a tile: a function of one sample, by segments of a quadratic."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from .memory_write import MemoryWrite
+from .outlet import Outlet
 from .registers import tile_units
 from .requantise import Requantise
-from .stream import SkidBuffer, StreamFifo
+from .select import select_window
 
 __all__ = ["Mapper"]
 
-#: One table entry: two words of the memory unit, the low one first.
-ENTRY = data.StructLayout({"a": signed(16), "b": signed(16), "c": signed(32)})
+#: The first word of a table entry; the second is c.
+_SLOPES = data.StructLayout({"a": signed(16), "b": signed(16)})
 
-#: Cycles from the input buffer to the output FIFO.
-LATENCY = 18
+#: Cycles from a word taken to its sum, which is requantised.
+_SUM_LATENCY = 17
 
-#: Words of the output FIFO: what is on its way when it stops taking, and as many again, so that
-#: a receiver that pauses loses no cycle.
-FIFO_DEPTH = 64
+#: Words on their way or waiting: more than are on their way at full rate.
+_PLACES = 32
 
 
 class Mapper(wiring.Component):
     """Compute y = a d^2 + b d + c, with a, b, c from the segment of x and d its distance into it.
 
     Segments are of equal width, or by leading one (logarithmic). One word out for one word in, in
-    order. Latency 21 cycles, 1 word a cycle. Two multipliers: a * d (16 x 16 bits) and t * d
+    order. Latency 24 cycles, 1 word a cycle. Two multipliers: a * d (16 x 16 bits) and t * d
     (24 x 16 bits). The pipeline never stops; it takes a word only when the FIFO behind it has
-    room for every word on its way.
+    room for every word on its way. All handshakes come from registers.
 
     Parameters
     ----------
@@ -48,8 +48,7 @@ class Mapper(wiring.Component):
         2 i + 1 its c.
     start : In(1)
         First cycle of a new ``config``: exchanges the tables and empties the mapper. While high
-        nothing is taken or offered; a word written to the table in this cycle is one of the next
-        step.
+        the router moves no word; one written to the table in this cycle is one of the next step.
     saturated : Out(1)
         High for one cycle when a result was clipped.
 
@@ -70,31 +69,28 @@ class Mapper(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        m.submodules.skid = skid = SkidBuffer(signed(16))
-        m.submodules.fifo = fifo = StreamFifo(signed(16), FIFO_DEPTH)
-        m.submodules.requantise = requantise = Requantise(41)
-        wiring.connect(m, wiring.flipped(self.i), skid.i)
-        wiring.connect(m, requantise.o, fifo.i)
-        wiring.connect(m, fifo.o, wiring.flipped(self.o))
+        m.submodules.requantise = requantise = Requantise(41, shift_width=5)
+        m.submodules.outlet = outlet = Outlet(signed(16), _PLACES, lag=1)
+        wiring.connect(m, outlet.o, wiring.flipped(self.o))
 
-        # Everything between moves every cycle; only these bits say which words are real.
-        valid = Signal(LATENCY - 4)
-        room = Signal()
-        m.d.sync += room.eq(fifo.level < FIFO_DEPTH - LATENCY - 1)
+        # Everything moves every cycle; only these bits say which words are real.
+        valid = Signal(_SUM_LATENCY)
+        m.d.sync += valid.eq(Mux(self.start, 0, Cat(self.i.valid & outlet.room, valid[:-1])))
         m.d.comb += [
-            skid.o.ready.eq(room),
-            skid.clear.eq(self.start),
-            fifo.clear.eq(self.start),
+            self.i.ready.eq(outlet.room),
+            outlet.launch.eq(valid[0]),
+            outlet.valid.eq(requantise.o.valid),
+            outlet.payload.eq(requantise.o.payload),
+            outlet.clear.eq(self.start),
             requantise.clear.eq(self.start),
             requantise.i.valid.eq(valid[-1]),
             requantise.i.p.shift.eq(self.config.shift),
+            requantise.o.ready.eq(1),
             self.saturated.eq(requantise.saturated),
         ]
-        m.d.sync += valid.eq(Mux(self.start, 0, Cat(skid.o.valid & room, valid[:-1])))
 
-        distance, index = self._segment(m, skid.o.payload)
-        m.d.comb += requantise.i.p.value.eq(
-            self._polynomial(m, self._entry(m, index), self._later(m, distance, 1)))
+        index, distance = self._segment(m, self._later(m, self.i.payload, 1))
+        m.d.comb += requantise.i.p.value.eq(self._polynomial(m, index, distance))
         return m
 
     def _later(self, m, value, cycles):
@@ -106,91 +102,89 @@ class Mapper(wiring.Component):
         return value
 
     def _segment(self, m, x):
-        """Return the distance into the segment of ``x`` and its index, 4 cycles after ``x``."""
-        config = self.config
+        """Return index and distance: of the segment of ``x``, and of ``x`` into it.
 
-        clipped = Signal(signed(16), reset_less=True)
-        m.d.sync += clipped.eq(Mux(x < config.low, config.low,
-                                   Mux(x > config.high, config.high, x)))
-        offset = Signal(16, reset_less=True)
-        m.d.sync += offset.eq(clipped - config.origin)
+        6 and 7 cycles after ``x``.
+        """
+        config, bits = self.config, exact_log2(self.segments)
+        clipped = self._later(m, Mux(x < config.low, config.low,
+                                     Mux(x > config.high, config.high, x)), 1)
+        offset = self._later(m, (clipped - config.origin)[:16], 1)
 
         # Logarithmic: a group of 16 segments for each power of two from 16 on, group 0 for less;
         # groups 0 and 1 have segments of width 1.
-        group, shift = Signal(4), Signal(4)
+        leading = Signal(4)
         for position in range(4, 16):
             with m.If(offset[position]):
-                m.d.comb += group.eq(position - 3)
-        with m.If(~config.logarithmic):
-            m.d.comb += shift.eq(config.segment_shift)
-        with m.Elif(group != 0):
-            m.d.comb += shift.eq(group - 1)
-        group_then = self._later(m, group, 2)
-        shift_then = self._later(m, shift, 1)
-        offset_then = self._later(m, offset, 1)
+                m.d.comb += leading.eq(position - 3)
+        group = self._later(m, leading, 1)
+        shift = self._later(m, Mux(config.logarithmic, (group - group.any())[:4],
+                                   config.segment_shift), 1)
+        offset = self._later(m, offset, 2)
 
-        number = Signal(16, reset_less=True)
-        inside = Signal(16, reset_less=True)
-        beyond = Signal(16, reset_less=True)
-        last = self.segments - 1
-        m.d.sync += [
-            number.eq(offset_then >> shift_then),
-            inside.eq(offset_then & Array((1 << width) - 1 for width in range(16))[shift_then]),
-            # Offsets behind the last segment belong to it.
-            beyond.eq(offset_then - Array(
-                (last << width) & 0xFFFF for width in range(16))[shift_then]),
-        ]
+        # The segment's number, by two steps of a shifter, and a mask of the bits below it.
+        coarse = self._later(
+            m, select_window(shift[2:], Cat(offset, Const(0, 16)), bits + 3, 4), 1)
+        inside = self._later(m, Cat(*(shift > bit for bit in range(15)), Const(0, 1)), 1)
+        offset = self._later(m, offset, 1)
+        number = select_window(self._later(m, shift[:2], 1), coarse, bits, 1)
+        # Offsets behind the last segment of equal width belong to it.
+        above = ~config.logarithmic & Cat(
+            offset[bit] & ~inside[bit - bits] for bit in range(bits, 16)).any()
+        beyond = self._later(m, above, 1)
+        low = self._later(m, Mux(above, 0b1111, number[:4]), 1)
+        high = self._later(m, Mux(config.logarithmic, 0, number[4:]), 1)
+        group = self._later(m, Mux(config.logarithmic, self._later(m, group, 2), 0), 1)
+        index = Cat(low, high | group | beyond.replicate(4))[:bits]
 
-        index = Signal(range(self.segments))
-        distance = Signal(16)
-        with m.If(config.logarithmic):
-            m.d.comb += [index.eq(Cat(number[:4], group_then)), distance.eq(inside)]
-        with m.Elif(number > last):
-            m.d.comb += [index.eq(last), distance.eq(beyond)]
-        with m.Else():
-            m.d.comb += [index.eq(number), distance.eq(inside)]
-        return distance, index
+        offset, inside = self._later(m, offset, 1), self._later(m, inside, 1)
+        behind = Cat(Const(-1, bits), inside)[:16]  # where the last segment's number has ones
+        start = ~inside & Mux(beyond, behind, offset)
+        distance = (Cat(1, offset) + Cat(1, ~start))[1:17]
+        return index, self._later(m, distance, 1)
 
     def _entry(self, m, index):
-        """Return the active table's entry, 1 cycle after its index; take writes to the other."""
-        m.submodules.memory = table = memory.Memory(
-            shape=unsigned(64), depth=2 * self.segments, init=[])
-        read = table.read_port()
-        write = table.write_port(granularity=32)
+        """Return a and b of the active table, and c; take writes to the other table.
 
+        1 cycle and 9 cycles after the index.
+        """
         bank = Signal()
         with m.If(self.start):
             m.d.sync += bank.eq(~bank)
-        half = self.table.addr[0]
-        m.d.comb += [
-            read.addr.eq(Cat(index, bank)),
-            # While `start` is high the banks count as exchanged already.
-            write.addr.eq(Cat(self.table.addr[1:], bank == self.start)),
-            write.data.eq(Cat(self.table.data, self.table.data)),
-            write.en.eq(Cat(self.table.en & ~half, self.table.en & half)),
-        ]
-        return data.View(ENTRY, read.data)
+        halves = []
+        for half, address in enumerate((index, self._later(m, index, 7))):
+            m.submodules[f"table{half}"] = table = memory.Memory(
+                shape=unsigned(32), depth=2 * self.segments, init=[])
+            read, write = table.read_port(), table.write_port()
+            m.d.comb += [
+                read.addr.eq(Cat(address, bank)),
+                # While `start` is high the banks count as exchanged already.
+                write.addr.eq(Cat(self.table.addr[1:], bank == self.start)),
+                write.data.eq(self.table.data),
+                write.en.eq(self.table.en & (self.table.addr[0] == half)),
+            ]
+            halves.append(read.data)
+        return data.View(_SLOPES, halves[0]), self._later(m, halves[1].as_signed(), 1)
 
-    def _polynomial(self, m, entry, distance):
-        """Return c + (b + floor(a d / 2^s1)) d, 9 cycles after the entry and d."""
+    def _polynomial(self, m, index, distance):
+        """Return c + (b + floor(a d / 2^s1)) d, 10 cycles after the index.
+
+        ``distance`` comes a cycle after the index.
+        """
+        slopes, constant = self._entry(m, index)
         # Operands, product and sum each have a register, as in a DSP block.
-        factor = self._later(m, entry.a, 1)
-        product = Signal(signed(32), reset_less=True)
-        coarse = Signal(signed(32), reset_less=True)
-        fine = Signal(signed(24), reset_less=True)
-        slope = Signal(signed(24), reset_less=True)
-        m.d.sync += [
-            product.eq(factor * self._later(m, distance, 1)),
-            coarse.eq(self._later(m, product, 1) >> (self.config.square_shift & 0b11000)),
-            fine.eq(coarse >> self.config.square_shift[:3]),
-            # All of this wraps at 24 bits; their sum is known to fit.
-            slope.eq(self._later(m, entry.b, 5) + fine),
-        ]
+        factor, steps = self._later(m, slopes.a, 1), self._later(m, distance, 1)
+        square = self._later(m, factor * steps, 2)
 
-        times = Signal(signed(40), reset_less=True)
-        total = Signal(signed(41), reset_less=True)
-        m.d.sync += [
-            times.eq(self._later(m, slope, 1) * self._later(m, distance, 7)),
-            total.eq(times + self._later(m, entry.c, 8)),
-        ]
-        return total
+        # All of this wraps at 24 bits; the sum is known to fit. The last step of the shifter
+        # lies before the adder.
+        shift = self.config.square_shift
+        coarse = self._later(m, select_window(
+            shift[3:], Cat(square, square[-1].replicate(23)), 31, 8), 1)
+        fine = self._later(m, select_window(shift[1:3], coarse, 25, 2), 1)
+        slope = self._later(m, (self._later(m, slopes.b, 5)
+                                + Mux(shift[0], fine[1:], fine[:-1]).as_signed())[:24], 1)
+
+        times = self._later(m, self._later(m, slope.as_signed(), 1)
+                            * self._later(m, distance, 7), 1)
+        return self._later(m, times + constant, 1)

@@ -1,8 +1,8 @@
-"""A multiplexer chosen by a number, written so that it maps to few LUTs."""
+"""Multiplexers chosen by a number, written so that they map to few LUTs."""
 
-from amaranth.hdl import Mux, Value
+from amaranth.hdl import Cat, Mux, Value
 
-__all__ = ["select"]
+__all__ = ["select", "select_window"]
 
 
 def select(index, values):
@@ -34,3 +34,33 @@ def select(index, values):
                   for pair in pairs]
         bit += 1
     return values[0]
+
+
+def select_window(place, word, width, step):
+    """Return ``width`` bits of ``word`` from bit ``place * step`` on: one step of a shifter.
+
+    With a place of two bits each bit is a multiplexer of four, one 6-input LUT. Neighbours' trees
+    would have nodes in common, which synthesis would build on their own; so the trees take turns
+    between forms that share none.
+
+    Parameters
+    ----------
+    place : Value
+        One or two bits.
+    word : Value
+        Long enough for the last place.
+    width, step : int
+        Bits.
+    """
+    windows = [word[index * step:][:width] for index in range(1 << len(place))]
+    if len(place) != 2:
+        return select(place, windows)
+    low, high = place
+    forms = [
+        lambda a, b, c, d: Mux(high, Mux(low, d, c), Mux(low, b, a)),
+        lambda a, b, c, d: Mux(high, Mux(low, d, c), Mux(low, b, a)),
+        lambda a, b, c, d: Mux(low, Mux(high, d, b), Mux(high, c, a)),
+        lambda a, b, c, d: Mux(low ^ high, Mux(low, b, c), Mux(low, d, a)),
+    ]
+    return Cat(forms[bit // step % 4](*inputs)
+               for bit, inputs in enumerate(zip(*windows, strict=True)))
