@@ -172,14 +172,14 @@ def main():
     prove("configuration: nothing after an error", NothingAfterAnError(dut), gate_ports(dut),
           depth=16)
     dut = ParityGate()
-    prove("configuration: only good packets", OnlyGoodPackets(dut), gate_ports(dut), depth=19,
+    prove("configuration: only good packets", OnlyGoodPackets(dut), gate_ports(dut), depth=21,
           bounded=True)
     # Not the check of nodes: without it the check of units refuses the same packets.
     for code in (ErrorCode.LOADER_CRC, ErrorCode.LOADER_SEQUENCE, ErrorCode.LOADER_UNIT,
                  ErrorCode.LOADER_OFFSET, ErrorCode.LOADER_VALUE):
         dut = ParityGate(code)
         prove(f"configuration, blind to {code.name}", OnlyGoodPackets(dut), gate_ports(dut),
-              depth=13, expect_fail=True)
+              depth=14, expect_fail=True)
 
 
 if __name__ == "__main__":
