@@ -42,9 +42,9 @@ class Ecp5Top(Elaboratable):
 
         pll, made, locked = ecp5_pll(_dividers(platform, self.target), clock.i, button.i)
         m.submodules.pll = pll
+        # nextpnr derives the constraint of what the PLL makes from that of the board's clock.
         m.domains.sync = ClockDomain()
         m.d.comb += ClockSignal().eq(made)
-        platform.add_clock_constraint(made, self.target.clock_hz)
         m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
 
         m.submodules.system = system = System(self.target, self.link)

@@ -82,7 +82,7 @@ def ecp5_pll(settings, clock, reset):
     -------
     tuple of (Instance, Signal, Signal)
     """
-    made, feedback, locked = Signal(name="pll_clock"), Signal(), Signal()
+    made, feedback, locked = Signal(), Signal(), Signal()
     phase = {f"p_CLKO{name}_{part}": value for name, divider in (("P", settings.loop),
                                                                ("S", settings.output))
              for part, value in (("ENABLE", "ENABLED"), ("DIV", divider),
