@@ -33,7 +33,7 @@ class Convolver(wiring.Component):
     that can make it wait is behind those.
 
     The latency from the sample that completes an output to its sum in the accumulators is the
-    lane's length and 7 chain cycles; from there to the drain stream 15 clock cycles.
+    lane's length and 7 chain cycles; from there to the drain stream 17 clock cycles.
 
     Parameters
     ----------

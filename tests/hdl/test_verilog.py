@@ -16,7 +16,7 @@ from sim.rtl.design import target_verilog
 pytestmark = pytest.mark.rtl
 
 _NAME = r"(\\\S+|[A-Za-z_]\w*)"
-_MODULE = re.compile(rf"^module {_NAME}\s*\(", re.MULTILINE)
+_MODULE = re.compile(rf"^module {_NAME}\s*(?:#\s*)?\(", re.MULTILINE)
 #: Module, perhaps parameters, the instance's name, and the first of its ports.
 _INSTANCE = re.compile(rf"^ *{_NAME}\s+(?:#\([^;]*?\)\s*)?{_NAME}\s*\(\s*\.[\\\w]", re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/|\(\*[^)].*?\*\)|//[^\n]*", re.DOTALL)
