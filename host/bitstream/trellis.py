@@ -21,6 +21,9 @@ _STATISTICS, _REPORT = f"{DESIGN}.stat.json", f"{DESIGN}.report.json"
 #: All boards of this flow have the same size of device.
 _CHIP = DEVICES["ecp5-85k"][1]
 
+#: Wires wanted twice, against the fewest before, from which on the router is said to be lost.
+_APART, _SLACK = 2, 200
+
 #: Bytes of a block RAM that a memory of bytes can use; the others are parity.
 _BLOCK = 2048
 
@@ -63,10 +66,9 @@ def options(seed):
     return {
         "verbose": True, "emit_src": False,
         "script_after_synth": f"tee -q -o {_STATISTICS} stat -json -top {DESIGN}",
-        # The default router takes hours on this design, and places filled to 90 % (the default)
-        # leave it no way; timing is judged by `make`.
-        "nextpnr_opts": ["--router router2", "--placer-heap-beta 0.65", f"--seed {seed}",
-                         f"--report {_REPORT}", "--timing-allow-fail"],
+        # The default router takes hours on this design; timing is judged by `make`.
+        "nextpnr_opts": ["--router router2", f"--seed {seed}", f"--report {_REPORT}",
+                         "--timing-allow-fail"],
         "ecppack_opts": "--compress",
     }
 
@@ -108,7 +110,7 @@ def make(plan, folder, clock_hz, target, say):
     Raises
     ------
     BoardError
-        If the device is too small or the clock is not reached.
+        If the device is too small, the router finds no way or the clock is not reached.
     ToolchainError
         If a tool is missing or fails.
     """
@@ -117,7 +119,7 @@ def make(plan, folder, clock_hz, target, say):
     synthesis, place, pack = json.loads(plan.files[f"build_{DESIGN}.json"])["commands"]
     seconds = {}
     for command, what, hear in ((synthesis, "Synthesising", _yosys_step),
-                                (place, "Placing and routing", _nextpnr_step),
+                                (place, "Placing and routing", _Router().step),
                                 (pack, "Packing the bitstream", _no_step)):
         say(what)
         started = time.monotonic()
@@ -144,11 +146,26 @@ def _yosys_step(line):
     return found and f"pass {found[1]}"
 
 
-def _nextpnr_step(line):
-    """Return what nextpnr is doing, from a line of its log."""
-    found = re.match(r"Info:\s+(at (?:initial placer iter|iteration).*|iter=\d+ .*overused=\d+.*"
-                     r"|Routing globals.*|Running .*|Packing .*)", line)
-    return found and found[1].strip().rstrip(".")
+class _Router:
+    """Follows nextpnr, whose router would go on for ever where it gets no nearer to its end."""
+
+    def __init__(self):
+        self._best = None  # fewest wires that several nets want
+
+    def step(self, line):
+        """Return what nextpnr is doing, from a line of its log."""
+        found = re.match(r"Info:\s+(at (?:initial placer iter|iteration).*|iter=\d+ .*|"
+                         r"Routing globals.*|Running .*|Packing .*)", line)
+        wanted = re.search(r" overused=(\d+) ", line)
+        if wanted:
+            self._follow(int(wanted[1]))
+        return found and found[1].strip().rstrip(".")
+
+    def _follow(self, wanted):
+        best = self._best = wanted if self._best is None else min(self._best, wanted)
+        if wanted > _APART * best + _SLACK:
+            raise BoardError(f"the router gets no further: {best:,} wires were wanted by several "
+                             f"nets, now {wanted:,} are; another --seed may do better")
 
 
 def _no_step(_line):

@@ -146,6 +146,21 @@ def test_clock_not_reached(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_router_that_goes_on_for_ever(tmp_path, monkeypatch):
+    pretend(tmp_path, monkeypatch, {"LUT4": 100}, 31.25)
+    lines = [f"Info:     iter={index} wires=9 overused={wanted} overuse=1 archfail=NA"
+             for index, wanted in enumerate((57_361, 400, 283, 307, 766, 767))]
+    monkeypatch.setenv("NEXTPNR_ECP5", tool(
+        tmp_path, "nextpnr", f"print({chr(10).join(lines)!r}, flush=True)\nimport time\n"
+        "time.sleep(600)"))
+    said = []
+    with pytest.raises(BoardError, match="^the router gets no further: 283 wires were wanted by "
+                       "several nets, now 767 are; another --seed may do better$"):
+        build(get_board("ulx3s-85f"), small(), tmp_path / "out", 1, said.append)
+    assert f"Placing and routing: {lines[4][10:]}" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_boards_name_known_machines():
     assert {board.target for board in map(get_board, ("ulx3s-85f", "ml605"))} <= set(TARGETS)
 
