@@ -52,19 +52,19 @@ def test_copy():
     assert _run(_copy({"dma": "dma"}))[OUT:OUT + 8].tolist() == list(range(8))
 
 
-def test_two_ports_meet_at_an_operator_through_fifos():
+def test_two_ports_meet_at_an_operator_through_a_fifo():
     circuit = Circuit()
     _read(circuit)
     _read(circuit, PORT + 1, B)
     _write(circuit)
     route(circuit, 1, {"w": "dma"})
-    route(circuit, 0, {"fifo0": "dma", "fifo1": "e", "op1_a": "fifo0", "op1_b": "fifo1",
+    route(circuit, 0, {"op0_a": "dma", "op1_a": "op0", "fifo1": "e", "op1_b": "fifo1",
                        "dma": "op1"})
-    buffer = FIFO_MODES.index("buffer")
-    circuit.set(0, "fifo", {"mode0": buffer, "blocks0": 1, "mode1": buffer, "first1": 1,
-                            "blocks1": 1})
-    circuit.set(0, "op1", {"operation": OPERATIONS.index("add")})
-    assert _run(circuit)[OUT:OUT + 8].tolist() == [101 * value for value in range(8)]
+    add = OPERATIONS.index("add")
+    circuit.set(0, "fifo", {"mode1": FIFO_MODES.index("buffer"), "blocks1": 1})
+    circuit.set(0, "op0", {"operation": add, "constant_enable": 1, "constant": 5})
+    circuit.set(0, "op1", {"operation": add})
+    assert _run(circuit)[OUT:OUT + 8].tolist() == [101 * value + 5 for value in range(8)]
 
 
 def test_a_loop_of_constants_has_no_end():
@@ -117,7 +117,8 @@ def _stray_weights():
 @pytest.mark.parametrize(("circuit", "message"), [
     (_copy({"n": "dma"}), "port 0: the write channel has no stream"),
     (_without_stream(), "port 0: the write channel has no stream"),
-    (_copy({"dma": "op0", "op0_a": "op0"}), "tile 0: the circuit comes back to op0"),
+    (_copy({"dma": "op0", "op0_a": "mapper", "mapper": "op0"}),
+     "tile 0: the circuit comes back to op0"),
     (_copy({"dma": "dma", "e": "dma"}), "tile 0: dma also feeds e, which takes nothing"),
     (_mismatched(), "port 0: write channel waits for 8 samples, 7 come"),
     (_copy({"dma": "dma"}, entries=2), "entry 1 of the read table was not written"),
