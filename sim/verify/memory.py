@@ -77,6 +77,13 @@ class MemoryProof:
                 found |= self.parts(source)
         return found
 
+    def constant(self, name):
+        """Return whether a tensor is a constant of the image or lies in one that it views."""
+        place = self.place(name)
+        within = [self.place(part) for part in self.parts(name) & self.entries.keys()
+                  if isinstance(self.makers.get(part), Constant)]
+        return any(whole.start <= place.start and place.stop <= whole.stop for whole in within)
+
     def strangers(self, names, addresses, step):
         """Return the first address that does not hold one of some tensors, or None."""
         allowed = {part for name in names for part in self.parts(name)} & self.number.keys()
@@ -170,9 +177,8 @@ def _fixed_faults(proof, prepared, image_size):
              ("the log", log["address"] // 2, (log["address"] + 4 * log["words"] * steps) // 2)]
     for name in proof.names:
         place = proof.place(name)
-        constant = isinstance(proof.makers.get(name), Constant)
         for what, start, stop in fixed:
-            if place.start < stop and start < place.stop and not constant:
+            if place.start < stop and start < place.stop and not proof.constant(name):
                 yield f"tensor {name!r} at {2 * place.start:#x} overlaps {what}"
 
 

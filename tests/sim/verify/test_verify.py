@@ -8,7 +8,7 @@ from onnx import helper
 from typer.testing import CliRunner
 
 from compiler.compile import compile_fixed, compile_model
-from compiler.fixed import Convolution
+from compiler.fixed import Constant, Convolution, Reshape
 from examples.lenet5 import data, evaluate
 from hdl.target import get_target
 from host import cli
@@ -108,6 +108,21 @@ def test_tensors_at_one_place_are_found(monkeypatch):
     faults = verify_program(compile_fixed(graph, TINY)).faults
     assert any("which the step reads, too" in fault for fault in faults)
     assert any(fault.startswith("certificate: tensors") for fault in faults)
+
+
+def test_a_reshaped_constant_may_stand_in_the_image():
+    """Slopes by column become the second operand of a product, which has its samples in a row."""
+    nodes = [helper.make_node("Conv", ["image", "weight"], ["sums"], kernel_shape=[1]),
+             helper.make_node("PRelu", ["sums", "slopes"], ["out"])]
+    proto = models.model(nodes, {"weight": [[[0.5]]], "slopes": [[[-0.2, -0.9]]]},
+                         shape=(1, 1, 2), output_shape=(1, 1, 2))
+    program = compile_model(proto, "tiny")
+    views = [node for node in program.graph.nodes if isinstance(node, Reshape)
+             and any(isinstance(maker, Constant) and maker.output in node.inputs
+                     for maker in program.graph.nodes)]
+    assert views
+    verdict = verify_program(program)
+    assert verdict.proved, verdict.faults
 
 
 def test_a_tensor_that_dies_too_early_is_found(monkeypatch):
