@@ -50,9 +50,16 @@ class ProofError(Exception):
 
 
 class Proof(wiring.Component):
-    """Base of all specifications: brings the clock, keeps reset low."""
+    """Base of all specifications: brings the clock, keeps reset low.
 
-    def __init__(self):
+    Parameters
+    ----------
+    dut : Component
+        What the proof is about.
+    """
+
+    def __init__(self, dut):
+        self.dut = dut
         self.sync = ClockDomain("sync")
         super().__init__({})
 

@@ -47,10 +47,6 @@ class Parity(wiring.Component):
 class OnlyGoodPackets(Proof):
     """State that a word on the bus belongs to the packet last taken, and that it is good."""
 
-    def __init__(self, dut):
-        super().__init__()
-        self.dut = dut
-
     def elaborate(self, platform):
         m = self.module()
         m.submodules.dut = dut = self.dut
@@ -115,10 +111,6 @@ class OnlyGoodPackets(Proof):
 
 class NothingAfterAnError(Proof):
     """State that after an error nothing is taken or sent until the next start, but a clear."""
-
-    def __init__(self, dut):
-        super().__init__()
-        self.dut = dut
 
     def elaborate(self, platform):
         m = self.module()

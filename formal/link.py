@@ -39,8 +39,8 @@ class Forgets(Proof):
     """
 
     def __init__(self, dut, mark=END):
-        super().__init__()
-        self.dut, self.mark = dut, mark
+        super().__init__(dut)
+        self.mark = mark
 
     def elaborate(self, platform):
         m = self.module()
@@ -62,10 +62,6 @@ class Judges(Proof):
 
     Keeps the last bytes of the frame's body in a register of its own.
     """
-
-    def __init__(self, dut):
-        super().__init__()
-        self.dut = dut
 
     def elaborate(self, platform):
         m = self.module()
@@ -115,10 +111,6 @@ class Judges(Proof):
 
 class Contract(Proof):
     """State that a writer keeps the contract of streams."""
-
-    def __init__(self, dut):
-        super().__init__()
-        self.dut = dut
 
     def elaborate(self, platform):
         m = self.module()

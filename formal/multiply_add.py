@@ -56,13 +56,12 @@ class Equal(Proof):
     """
 
     def __init__(self, logic, *, head, linked):
-        self.logic = logic
+        super().__init__(logic)
         self.cell = Cell(_WIDTH, head=head, linked=linked)
-        super().__init__()
 
     def elaborate(self, platform):
         m = self.module()
-        m.submodules.logic, m.submodules.cell = logic, cell = self.logic, self.cell
+        m.submodules.logic, m.submodules.cell = logic, cell = self.dut, self.cell
         m.d.comb += [
             *(getattr(cell, name).eq(getattr(logic, name)) for name in _INPUTS),
             # While OPMODE is not yet in its register.

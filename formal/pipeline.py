@@ -76,8 +76,8 @@ class Order(Proof):
     """Follow a word; nothing moves while ``clear`` is high, as the router sees to it."""
 
     def __init__(self, dut, inputs, i, o, capacity):
-        super().__init__()
-        self.dut, self.inputs, self.i, self.o, self.capacity = dut, inputs, i, o, capacity
+        super().__init__(dut)
+        self.inputs, self.i, self.o, self.capacity = inputs, i, o, capacity
 
     def elaborate(self, platform):
         m = self.module()

@@ -16,10 +16,6 @@ READERS, BEAT, MOST = 2, 3, 10
 class Bounds(Proof):
     """State when a burst may begin: at once without urgency, else when its pause is over."""
 
-    def __init__(self, dut):
-        super().__init__()
-        self.dut = dut
-
     def elaborate(self, platform):
         m = self.module()
         m.submodules.dut = dut = self.dut

@@ -20,8 +20,7 @@ class Routes(Proof):
     """A router with any routes, which change when it is committed."""
 
     def __init__(self, dut):
-        super().__init__()
-        self.dut = dut
+        super().__init__(dut)
         self.inputs = {f"i_{name}": getattr(dut, f"i_{name}") for name in dut.sources}
         self.outputs = {f"o_{name}": getattr(dut, f"o_{name}") for name in dut.sinks}
 

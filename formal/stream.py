@@ -19,8 +19,7 @@ class Contract(Proof):
     """Assume the contract at ``i``, assert it at the outputs."""
 
     def __init__(self, dut, outputs):
-        super().__init__()
-        self.dut = dut
+        super().__init__(dut)
         self.outputs = outputs
 
     def elaborate(self, platform):
@@ -45,8 +44,7 @@ class Order(Proof):
     """Follow a word through a buffer."""
 
     def __init__(self, dut, capacity):
-        super().__init__()
-        self.dut = dut
+        super().__init__(dut)
         self.capacity = capacity
 
     def elaborate(self, platform):
@@ -59,10 +57,6 @@ class Order(Proof):
 
 class EachOnce(Proof):
     """State that a fork hands every word to each enabled sink exactly once."""
-
-    def __init__(self, dut):
-        super().__init__()
-        self.dut = dut
 
     def elaborate(self, platform):
         m = self.module()
