@@ -1,6 +1,7 @@
 """Random nodes that move samples, for `tests.compiler.onnx_graphs`."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 from hypothesis import strategies as st
@@ -124,6 +125,21 @@ def _depth(make, name, shape):
         make.add("SpaceToDepth", [name], (count, 4 * maps, rows // 2, columns // 2), blocksize=2)
 
 
+def _decided(size, made, where, rounding):
+    """Return whether no output lies where the rounding of a float would choose its sample.
+
+    Multiples and fractions by powers of two are exact in floats.
+    """
+    scale = Fraction(made, size)
+    if scale.numerator & (scale.numerator - 1) == scale.denominator & (scale.denominator - 1) == 0:
+        return True
+    half = Fraction(0 if where == "asymmetric" else 1, 2)
+    between = Fraction(1 if rounding == "round_prefer_floor" else 0, 2)
+    places = [(place + half) / scale - half for place in range(made)]
+    return all((place - between).denominator > 1 for place in places
+               if place or where != "asymmetric")
+
+
 def _resize(make, name, shape):
     """A Resize to larger or smaller maps, to the nearest sample or linear between samples."""
     linear = make.whole(0, 1)
@@ -133,6 +149,9 @@ def _resize(make, name, shape):
         "mode": "nearest", "nearest_mode": make.one_of(("floor", "ceil", "round_prefer_floor"))}
     if not linear and where == "align_corners":
         where = "asymmetric"
+    if not linear and not all(_decided(*sides, where, options["nearest_mode"])
+                              for sides in zip(shape[2:], sizes[2:], strict=True)):
+        sizes = [*shape[:2], *(2 * size for size in shape[2:])]
     make.add("Resize", [name, "", "", make.whole_numbers(*sizes)], tuple(sizes),
              coordinate_transformation_mode=where, **options)
 
