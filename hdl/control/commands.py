@@ -17,7 +17,7 @@ __all__ = ["Commands"]
 class Commands(wiring.Component):
     """Register file of the firmware.
 
-    An access takes two cycles; one of external memory those of the bridge in addition, one of a
+    An access takes three cycles; one of external memory those of the bridge in addition, one of a
     counter those until the snapshot is complete.
 
     Parameters
@@ -104,11 +104,17 @@ class Commands(wiring.Component):
             "PORTS": (1 << target.nodes) - (1 << target.tiles),
             "COUNTERS": self.counters,
         }
-        word = cpu.address[2:]
         address = {register.name: register.address // 4 for register in CPU_REGISTERS}
 
+        # A register of its own: the processor is slow to say what it wants.
+        read, write = Signal(), Signal()
+        word, data = Signal(REGISTER_ADDRESS_WIDTH - 2), Signal(32)
         # `now`: the one cycle in which an access acts; its answer comes in the next.
-        access, now = (cpu.read | cpu.write) & ~cpu.done, Signal()
+        access, now = read | write, Signal()
+        m.d.sync += [
+            read.eq(cpu.read & ~now & ~cpu.done), write.eq(cpu.write & ~now & ~cpu.done),
+            word.eq(cpu.address[2:]), data.eq(cpu.data),
+        ]
         at_memory = word == address["MEMORY_DATA"]
         at_counter = word == address["COUNTER"]
         m.d.comb += now.eq(access & Mux(at_memory, self.memory_done,
@@ -122,33 +128,33 @@ class Commands(wiring.Component):
                         m.d.sync += cpu.value.eq(value)
 
         def written(name):
-            return now & cpu.write & (word == address[name])
+            return now & write & (word == address[name])
 
         for name, register in (("WAIT", self.wait), ("TIME_OUT", self.time_out),
                                ("LOADER_ADDRESS", self.loader_address), ("ABORT", self.abort),
                                ("COUNTER", self.counter_index)):
             with m.If(written(name)):
-                m.d.sync += register.eq(cpu.data)
-        with m.If(now & cpu.read & (word == address["COUNTER"])):
+                m.d.sync += register.eq(data)
+        with m.If(now & read & (word == address["COUNTER"])):
             m.d.sync += self.counter_index.eq(self.counter_index + 1)
 
         m.d.comb += [
             self.commit_now.eq(written("COMMIT")),
-            self.commit_mask.eq(cpu.data),
+            self.commit_mask.eq(data),
             self.snapshot.eq(written("COMMIT") | written("SNAPSHOT")),
             self.loader_start.eq(written("LOADER_WORDS")),
-            self.loader_words.eq(cpu.data),
+            self.loader_words.eq(data),
             self.loader_clear.eq(written("CLEAR")),
-            self.memory_read.eq(access & cpu.read & at_memory),
-            self.memory_write.eq(access & cpu.write & at_memory),
-            self.memory_data.eq(cpu.data),
+            self.memory_read.eq(read & at_memory),
+            self.memory_write.eq(write & at_memory),
+            self.memory_data.eq(data),
             self.report.eq(Cat(written(name) for name in REPORTS)),
-            self.report_data.eq(cpu.data),
+            self.report_data.eq(data),
             self.finish.eq(written("FINISH")),
-            self.status.eq(cpu.data),
+            self.status.eq(data),
         ]
         with m.If(written("MEMORY_ADDRESS")):
-            m.d.sync += self.memory_address.eq(cpu.data)
+            m.d.sync += self.memory_address.eq(data)
         with m.Elif(now & at_memory):
             m.d.sync += self.memory_address.eq(self.memory_address + 4)
         return m

@@ -13,7 +13,7 @@ from .host_registers import MAX_COUNTERS
 __all__ = ["LIVE_LATENCY", "Counters", "counter_names"]
 
 #: Cycles from an index to its counter's value.
-LIVE_LATENCY = 8
+LIVE_LATENCY = 9
 
 
 def counter_names(target):
@@ -46,7 +46,7 @@ class Counters(wiring.Component):
     is added to the total that is read, and a snapshot keeps all small counters at its instant and
     adds them to the totals of that instant.
 
-    An event counts one cycle after it is seen.
+    An event counts two cycles after it is seen.
 
     Parameters
     ----------
@@ -90,21 +90,24 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # What reaches all counters, or comes from all over the chip, has a register of its own.
+        snapshot, clear, events = Signal(), Signal(), Signal(self.count)
+        m.d.sync += [snapshot.eq(self.snapshot), clear.eq(self.clear), events.eq(self.events)]
         # Even cycles visit one counter after the other, odd ones look at that of `live_index`.
         odd, turn = Signal(), Signal.like(self.live_index)
-        visits = ~odd & ~self.snapshot & ~self.clear
+        visits = ~odd & ~snapshot & ~clear
         # The totals from `turn` on are those from before a `clear`, or from before the reset.
         stale = Signal(init=1)
         with m.If(odd):
             m.d.sync += [odd.eq(0), turn.eq(turn + 1)]
             with m.If(turn == self._turns - 1):
                 m.d.sync += [turn.eq(0), stale.eq(0)]
-        with m.Elif(~self.snapshot):
+        with m.Elif(~snapshot):
             m.d.sync += odd.eq(1)
-        with m.If(self.clear):
+        with m.If(clear):
             m.d.sync += [odd.eq(0), turn.eq(0), stale.eq(1)]
 
-        small, kept = self._small(m, visits, turn)
+        small, kept = self._small(m, events, snapshot, clear, visits, turn)
         index = Mux(odd, self.live_index, turn)
         part, kept_part = Signal.like(small[0]), Signal.like(small[0])
         old, added = Signal(), Signal()  # whether the total counts as 0; whether this was a visit
@@ -123,7 +126,7 @@ class Counters(wiring.Component):
             read.addr.eq(index),
             write.addr.eq(turn), write.data.eq(total + part), write.en.eq(added),
         ]
-        self._copy(m, turn, visits, added, total + kept_part)
+        self._copy(m, snapshot, clear, turn, visits, added, total + kept_part)
         return m
 
     def _unsettled(self, m, odd, turn):
@@ -132,45 +135,44 @@ class Counters(wiring.Component):
         m.d.sync += unsettled.eq(~odd | (self.live_index == turn))
         return unsettled
 
-    def _small(self, m, visits, turn):
+    def _small(self, m, seen, snapshot, clear, visits, turn):
         """Return the small counters, and what they were at the snapshot.
 
         A visit takes two cycles, or three with a snapshot.
         """
-        # Events come from all over the chip: a register of their own, then the counter.
         events = Signal(self.count)
-        m.d.sync += events.eq(self.events)
-        with m.If(self.clear):
+        m.d.sync += events.eq(seen)
+        with m.If(clear):
             m.d.sync += events.eq(0)
         width = bits_for(3 * self._turns)
         small = [Signal(width, name=f"small{k}") for k in range(self.count)]
         kept = [Signal(width, name=f"kept{k}", reset_less=True) for k in range(self.count)]
         for k in range(self.count):
-            with m.If(self.clear):
+            with m.If(clear):
                 m.d.sync += small[k].eq(0)
             with m.Elif(visits & (turn == k)):
                 m.d.sync += small[k].eq(events[k])
             with m.Else():
                 m.d.sync += small[k].eq(small[k] + events[k])
-            with m.If(self.snapshot):
+            with m.If(snapshot):
                 m.d.sync += kept[k].eq(small[k])
         return small, kept
 
-    def _copy(self, m, turn, visits, added, value):
+    def _copy(self, m, snapshot, clear, turn, visits, added, value):
         """Copy each total, and what its small counter was, at its first visit behind a snapshot."""
         m.submodules.copies = copies = Memory(
             shape=32, depth=1 << len(turn), init=[], attrs={"ram_style": "block"})
         read, write = copies.read_port(), copies.write_port()
         left, copying = Signal(range(self._turns + 1)), Signal()
         m.d.sync += copying.eq(left != 0)
-        with m.If(self.clear):
+        with m.If(clear):
             m.d.sync += left.eq(0)
-        with m.Elif(self.snapshot):
+        with m.Elif(snapshot):
             m.d.sync += left.eq(self._turns)
         with m.Elif(visits & (left != 0)):
             m.d.sync += left.eq(left - 1)
         m.d.comb += [
             write.addr.eq(turn), write.data.eq(value), write.en.eq(added & copying),
             read.addr.eq(self.bank_index), self.bank.eq(read.data),
-            self.banked.eq((left == 0) & ~copying),
+            self.banked.eq((left == 0) & ~copying & ~snapshot),
         ]

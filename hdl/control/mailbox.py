@@ -19,7 +19,7 @@ REPORTS = ("ERROR", "ERROR_STEP", "ERROR_INFO0", "ERROR_INFO1", "STEP")
 class Mailbox(wiring.Component):
     """The host's register map.
 
-    An access takes three cycles, one of a counter eleven.
+    An access takes three cycles, one of a counter twelve.
 
     Parameters
     ----------

@@ -85,10 +85,10 @@ def test_memory_and_counters_step_on():
         await access(ctx, "MEMORY_ADDRESS", 0x100)
         ctx.set(dut.memory_value, 42)
         assert await access(ctx, "MEMORY_DATA", wait=4) == 42
-        assert pulses == [("memory_read", 1)] * 5
+        assert pulses == [("memory_read", 1)] * 4
         assert ctx.get(dut.memory_address) == 0x104
         await access(ctx, "MEMORY_DATA", 9, wait=2)
-        assert pulses == [("memory_write", 1)] * 3
+        assert pulses == [("memory_write", 1)] * 2
         assert await access(ctx, "MEMORY_ADDRESS") == 0x108
         await access(ctx, "COUNTER", 3)
         for index in range(3, 8):

@@ -111,7 +111,7 @@ def test_counts_events_and_keeps_a_snapshot(count):
             for i in rng.sample(range(count), count):
                 assert await read(ctx, i) == (0, counts[i])
 
-    simulate(dut, bench)
+    simulate(dut, bench, cycles=20_000)
 
 
 @pytest.mark.parametrize("seed", range(3))
