@@ -131,12 +131,12 @@ def _over_all(layer, name, kind):
                              kind=kind, window=maps[1:], stride=(1, 1))
 
 
-def _order(layer):
-    """Return p of a norm."""
+def _order(layer, count):
+    """Return p of a norm of ``count`` samples; those of one are all the same."""
     order = layer.attribute("p", 2)
     if order < 1:
         raise layer.malformed(f"attribute p is {order}; it must be at least 1")
-    return order
+    return order if count > 1 else 1
 
 
 def _powers(layer, order):
@@ -168,14 +168,15 @@ def _high_norm(steps, name, axis, order):
 
 
 def _lp_pool(layer):
-    shape, order = spatial(layer, "pooling"), _order(layer)
+    shape = spatial(layer, "pooling")
     windows, dilation = _windows(layer, shape[2:])
+    taps = math.prod(layer.sizes("kernel_shape", (0,) * len(windows.size)))
+    order = _order(layer, taps)
     # Every window has as many taps, with zeros in the padding and beyond it.
     windows = replace(windows, stated=windows.after)
     if order <= 2:
         name = _pooled(layer, _powers(layer, order), shape, windows, dilation, "average", True)
-        taps = layer.sizes("kernel_shape", (0,) * len(windows.size))
-        _root(layer, name, order, math.prod(taps))
+        _root(layer, name, order, taps)
         return
     steps, name = Steps(layer), layer.inputs[0]
     for axis in range(2, len(shape)):
@@ -200,10 +201,11 @@ def _windows_along(steps, name, axis, windows, dilation):
 
 
 def _global_lp_pool(layer):
-    order = _order(layer)
+    count = math.prod(layer.shape()[2:])
+    order = _order(layer, count)
     if order <= 2:
         name = _over_all(layer, _powers(layer, order), "average")
-        _root(layer, name, order, math.prod(layer.shape()[2:]))
+        _root(layer, name, order, count)
         return
     steps, shape = Steps(layer), spatial(layer, "pooling")
     name = steps.reshape(layer.inputs[0], (*shape[:2], math.prod(shape[2:])))

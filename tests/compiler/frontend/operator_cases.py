@@ -114,6 +114,11 @@ def windows():
         yield _one(f"GlobalLpPool {rank}-D of order 4", "GlobalLpPool", shape, p=4)
         for op in ("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"):
             yield _one(f"{op} {rank}-D", op, shape)
+    for order in (2, 3):
+        yield _one(f"LpPool of order {order} of single samples", "LpPool", (1, 3, 6, 5),
+                   kernel_shape=[1, 1], strides=[2, 1], p=order)
+        yield _one(f"GlobalLpPool of order {order} of single samples", "GlobalLpPool",
+                   (1, 3, 1, 1), p=order)
     yield _one("LpPool of order 1", "LpPool", (1, 3, 6, 5), kernel_shape=[2, 2], p=1)
     yield _one("batch norm of a batch", "BatchNormalization", (3, 4, 2, 5), {
         "s": rng.normal(size=4), "b": rng.normal(size=4), "m": rng.normal(size=4),
