@@ -14,7 +14,7 @@ from . import commands
 from .accuracy import compare_file
 from .bench_layers import LayersBench
 from .bench_scene import SceneBench
-from .bitstream.board import build_board
+from .bitstream.board import TRIES, build_board
 from .board import describe_board
 from .check import check_file
 from .console import ProgressDisplay
@@ -278,12 +278,17 @@ def _build(
             "--target", metavar="T", help="Another machine than the one made for the board.")] =
         None,
         seed: Annotated[int, typer.Option(
-            metavar="N", help="Start of the router's random numbers.")] = 1,
+            metavar="N", help="First start of the router's random numbers to try.")] = 1,
+        tries: Annotated[int, typer.Option(
+            metavar="N", help="How many to try until one reaches the clock.")] = TRIES,
+        jobs: Annotated[int | None, typer.Option(
+            metavar="N", help="How many to try at a time, each in 2 to 3 GiB of memory (default: "
+                              "one a core, at most 2).")] = None,
         as_json: Json = False):
     """Build a bitstream for a board, or a project for its vendor's tools."""
     with ProgressDisplay() as progress:
         result = build_board(board, output or Path("build/boards", board), target=target,
-                             seed=seed, progress=progress)
+                             seed=seed, tries=tries, jobs=jobs, progress=progress)
     _print(result, as_json)
 
 

