@@ -252,15 +252,18 @@ def _convolver_units(target):
 
 def tile_units(target: Target, convolver: bool):
     """Return the units of a tile, by name."""
+    most = (target.own_fifo_blocks + target.spare_fifo_blocks) * target.fifo_block_depth
     fifo = tuple(
         register for index in range(target.fifos) for register in (
             Register(f"mode{index}", 2, "index into FIFO_MODES"),
-            Register(f"first{index}", 3, "first memory block", maximum=target.fifo_blocks - 1),
-            Register(f"blocks{index}", 4, "memory blocks", maximum=target.fifo_blocks),
-            Register(f"length{index}", 16, "samples of a delay or a loop",
-                     maximum=target.fifo_blocks * target.fifo_block_depth),
-            Register(f"repeat{index}", 16, "times a loop is played, 0 for ever"),
+            Register(f"last{index}", (most - 1).bit_length(),
+                     "samples that it holds, of a loop its length, less one", maximum=most - 1),
+            Register(f"count{index}", 16, "zeros that a delay begins with; times a loop is played, "
+                     "0 for ever"),
         ))
+    if target.spare_fifo_blocks:
+        fifo += (Register("spare", (target.fifos - 1).bit_length(),
+                          "FIFO that has the blocks left over", maximum=target.fifos - 1),)
     units = [
         Unit("router", 0, "source of each sink", (
             Register("source", 4, "0 for none, else index into SOURCES plus 1",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 __all__ = ["DESIGN_VERSION", "TARGETS", "XILINX", "Memory", "Target", "get_target"]
 
 #: Counts changes of behaviour that a program can see; part of every fingerprint.
-DESIGN_VERSION = 6
+DESIGN_VERSION = 7
 
 #: What ``primitives`` of targets for Xilinx devices is; also a platform of Amaranth's.
 XILINX = "xilinx"
@@ -88,7 +88,8 @@ class Target:
     contexts : int
         Weights that each MAC keeps.
     fifos, fifo_blocks, fifo_block_depth : int
-        FIFOs of a tile, the memory blocks they share and the samples in one block.
+        FIFOs of a tile, their memory blocks and the samples in one block. Each FIFO has as many
+        blocks as the others; those that are left over go to the one that a register names.
     segments : int
         Segments of a mapper's table.
     table_depth : int
@@ -204,6 +205,16 @@ class Target:
     def half_depth(self):
         """Words in one half of an accumulator bank."""
         return self.bank_depth // 2
+
+    @property
+    def own_fifo_blocks(self):
+        """Memory blocks that each FIFO has to itself."""
+        return self.fifo_blocks // self.fifos
+
+    @property
+    def spare_fifo_blocks(self):
+        """Memory blocks left over, for the one FIFO that a register names."""
+        return self.fifo_blocks % self.fifos
 
     def lane_length(self, lanes):
         """MACs of one lane when the chain is partitioned into ``lanes`` lanes."""

@@ -15,7 +15,7 @@ _XILINX = "synth_xilinx -family xc6v -top {top} -flatten -noiopad"
 
 #: Mapping for depth, then for area, twice: the second time from the look-up tables of the first.
 _ABC = ("+&scorr;&sweep;&dc2;&dch,-f,-r;&ps;&if,-W,300;&mfs;"
-        "&st;&dch,-f;&if,-W,300;&mfs")
+        "&st;&syn2;&dch,-f;&if,-W,300;&mfs")
 
 #: Yosys' script for each family.
 FAMILIES = {

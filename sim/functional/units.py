@@ -142,14 +142,14 @@ def _low_half(words):
 def fifo(registers, index, samples):
     """Return what FIFO ``index`` of a bank makes of a stream."""
     mode = FIFO_MODES[registers[f"mode{index}"]]
-    length, repeat = registers[f"length{index}"], registers[f"repeat{index}"]
+    length, count = registers[f"last{index}"] + 1, registers[f"count{index}"]
     if mode == "off":
         raise FunctionalError(f"FIFO {index} is off but samples come")
     if mode == "buffer":
         return samples
     if mode == "delay":
-        return np.pad(_flat(samples), ((0, 0), (length, 0)))
+        return np.pad(_flat(samples), ((0, 0), (count, 0)))
     samples = _flat(samples)
     if samples.shape[1] != length:
         raise FunctionalError(f"FIFO {index} loops over {length} samples, {samples.shape[1]} come")
-    return np.tile(samples, repeat) if repeat else Endless(samples)
+    return np.tile(samples, count) if count else Endless(samples)

@@ -94,7 +94,7 @@ def circuit_faults(target, active, mask):
     lengths = _Lengths(target, active, mask, graph)
     for place in nx.topological_sort(graph):
         yield from lengths.faults(place)
-    yield from _meeting_faults(target, active, graph)
+    yield from _meeting_faults(active, graph)
 
 
 def _name(place):
@@ -109,22 +109,19 @@ def _route_faults(target, active, graph):
 
 
 def _fifo_faults(target, active, graph):
-    used = {}
     for tile, unit, *_ in sorted(graph.nodes):
         if not unit.startswith("fifo"):
             continue
-        index, registers = unit[-1], active[tile]["fifo"]
-        first, blocks = registers[f"first{index}"], registers[f"blocks{index}"]
-        length, mode = registers[f"length{index}"], FIFO_MODES[registers[f"mode{index}"]]
+        index, registers = int(unit[-1]), active[tile]["fifo"]
+        mode, held = FIFO_MODES[registers[f"mode{index}"]], registers[f"last{index}"] + 1
+        blocks = target.own_fifo_blocks
+        if registers.get("spare") == index:
+            blocks += target.spare_fifo_blocks
         where = f"FIFO {index} of tile {tile}"
-        if mode == "off" or blocks < 1 or first + blocks > target.fifo_blocks:
-            yield f"{where} has no memory: mode {mode}, blocks {first} to {first + blocks - 1}"
-        if mode in ("delay", "loop") and length > blocks * target.fifo_block_depth:
-            yield (f"{where} holds {length} samples in {blocks * target.fifo_block_depth}")
-        for block in range(first, first + blocks):
-            other = used.setdefault((tile, block), index)
-            if other != index:
-                yield f"{where} and FIFO {other} share memory block {block}"
+        if mode == "off":
+            yield f"{where} is off, but samples come"
+        if held > blocks * target.fifo_block_depth:
+            yield f"{where} holds {held} samples in {blocks * target.fifo_block_depth}"
 
 
 class _Lengths:
@@ -190,11 +187,12 @@ class _Lengths:
             yield f"{_name(place)} waits for ever: its operands have {come} samples"
         if unit.startswith("fifo"):
             registers, index = self.active[tile]["fifo"], unit[-1]
-            mode, size = FIFO_MODES[registers[f"mode{index}"]], registers[f"length{index}"]
+            mode, size = FIFO_MODES[registers[f"mode{index}"]], registers[f"last{index}"] + 1
+            count = registers[f"count{index}"]
             if mode == "loop" and length != size:
                 yield f"{_name(place)} loops over {size} samples, {length} come"
-            self.made[place] = {"delay": length + size, "loop": (
-                registers[f"repeat{index}"] * size or None)}.get(mode, length)
+            self.made[place] = {"delay": length + count,
+                                "loop": count * size or None}.get(mode, length)
             return
         if unit.startswith("op"):
             registers = self.active[tile][unit]
@@ -216,7 +214,7 @@ def _decimated(registers, length):
                                 & (row % max(1, registers["step_y"]) == 0)))
 
 
-def _meeting_faults(target, active, graph):
+def _meeting_faults(active, graph):
     """Yield paths that part, meet again, and hold back more than the FIFOs beside them take."""
     simple = nx.DiGraph(graph)
     for place in graph.nodes:
@@ -226,14 +224,14 @@ def _meeting_faults(target, active, graph):
         first, second = operands[0][0], operands[1][0]
         shared = ({first} | nx.ancestors(simple, first)) & ({second} | nx.ancestors(simple, second))
         for fork in shared:
-            held = [_held(target, active, simple, fork, end) for end in (first, second)]
+            held = [_held(active, simple, fork, end) for end in (first, second)]
             for (back, _), (_, room) in (held, held[::-1]):
                 if back > room:
                     yield (f"{_name(place)}: one path from {_name(fork)} holds back {back} "
                            f"samples, FIFOs on the other take {room}: it can deadlock")
 
 
-def _held(target, active, graph, fork, end):
+def _held(active, graph, fork, end):
     """Return the most samples that a path holds back, and the fewest that its FIFOs take."""
     back, room = 0, None
     for path in nx.all_simple_paths(graph, fork, end) if fork != end else ([end],):
@@ -243,6 +241,6 @@ def _held(target, active, graph, fork, end):
                     active[tile][unit]["operation"]].startswith("reduce"):
                 held += active[tile][unit]["count"] - 1
             if unit.startswith("fifo"):
-                taken += active[tile]["fifo"][f"blocks{unit[-1]}"] * target.fifo_block_depth
+                taken += active[tile]["fifo"][f"last{unit[-1]}"] + 1
         back, room = max(back, held), taken if room is None else min(room, taken)
     return back, room or 0

@@ -166,13 +166,13 @@ def test_mapper(bench, stalls):
                                            ("buffer", STALLS[2])])
 def test_fifo_bank(bench, mode, stalls):
     words = [random_words(BEATS, index) for index in range(2)]
-    length, repeat = 200, BEATS // 200
+    length, times = 200, BEATS // 200
     expected = {"buffer": words, "delay": [[0] * length + samples for samples in words],
-                "loop": [samples[:length] * repeat for samples in words]}[mode]
+                "loop": [samples[:length] * times for samples in words]}[mode]
     values = {}
     for index in range(2):
-        values |= {f"mode{index}": FIFO_MODES.index(mode), f"first{index}": index,
-                   f"blocks{index}": 1, f"length{index}": length, f"repeat{index}": repeat}
+        values |= {f"mode{index}": FIFO_MODES.index(mode), f"last{index}": length - 1,
+                   f"count{index}": times if mode == "loop" else length}
     bench.set("bank.config", encode("fifo", values))
     bench.pulse("bank.start")
     taken = length if mode == "loop" else BEATS

@@ -116,7 +116,7 @@ def pooling_step(rng):
         "op0": {"operation": OPERATIONS.index("reduce_max"), "count": 2},
         "op1": {"operation": OPERATIONS.index("max"), "width": half, "height": ROWS,
                 "step_x": 1, "step_y": 2},
-        "fifo": {"mode0": FIFO_MODES.index("delay"), "blocks0": 1, "length0": half}}
+        "fifo": {"mode0": FIFO_MODES.index("delay"), "last0": half, "count0": half}}
     pairs = [max(samples[k:k + 2]) for k in range(0, len(samples), 2)]
     delayed = [0] * half + pairs
     both = [max(pair) for pair in zip(pairs, delayed, strict=False)]

@@ -289,16 +289,16 @@ def test_decimator_keeps_every_second_column_and_row():
 
 def test_fifo_modes():
     samples = np.array([[1, 2]], np.int16)
-    registers = {"mode0": FIFO_MODES.index("delay"), "length0": 2, "repeat0": 0}
+    registers = {"mode0": FIFO_MODES.index("delay"), "last0": 9, "count0": 2}
     assert fifo(registers, 0, samples).tolist() == [[0, 0, 1, 2]]
-    registers["mode0"] = FIFO_MODES.index("loop")
+    registers |= {"mode0": FIFO_MODES.index("loop"), "last0": 1, "count0": 0}
     assert fifo(registers, 0, samples).samples.tolist() == [[1, 2]]
-    assert fifo(registers | {"repeat0": 2}, 0, samples).tolist() == [[1, 2, 1, 2]]
+    assert fifo(registers | {"count0": 2}, 0, samples).tolist() == [[1, 2, 1, 2]]
     assert fifo(registers | {"mode0": FIFO_MODES.index("buffer")}, 0, samples) is samples
     with pytest.raises(FunctionalError, match="FIFO 0 is off but samples come"):
         fifo(registers | {"mode0": 0}, 0, samples)
     with pytest.raises(FunctionalError, match="loops over 3 samples, 2 come"):
-        fifo(registers | {"length0": 3}, 0, samples)
+        fifo(registers | {"last0": 2}, 0, samples)
 
 
 def test_a_program_for_another_target_is_refused():

@@ -61,7 +61,7 @@ def test_two_ports_meet_at_an_operator_through_a_fifo():
     route(circuit, 0, {"op0_a": "dma", "op1_a": "op0", "fifo1": "e", "op1_b": "fifo1",
                        "dma": "op1"})
     add = OPERATIONS.index("add")
-    circuit.set(0, "fifo", {"mode1": FIFO_MODES.index("buffer"), "blocks1": 1})
+    circuit.set(0, "fifo", {"mode1": FIFO_MODES.index("buffer"), "last1": 99})
     circuit.set(0, "op0", {"operation": add, "constant_enable": 1, "constant": 5})
     circuit.set(0, "op1", {"operation": add})
     assert _run(circuit)[OUT:OUT + 8].tolist() == [101 * value + 5 for value in range(8)]
@@ -74,7 +74,7 @@ def test_a_loop_of_constants_has_no_end():
     _write(circuit)
     route(circuit, 1, {"w": "dma"})
     route(circuit, 0, {"op0_a": "dma", "fifo0": "e", "op0_b": "fifo0", "dma": "op0"})
-    circuit.set(0, "fifo", {"mode0": FIFO_MODES.index("loop"), "blocks0": 1, "length0": 2})
+    circuit.set(0, "fifo", {"mode0": FIFO_MODES.index("loop"), "last0": 1})
     circuit.set(0, "op0", {"operation": OPERATIONS.index("add")})
     assert _run(circuit)[OUT:OUT + 4].tolist() == [0, 101, 2, 103]
 
@@ -104,7 +104,7 @@ def _without_stream():
 
 def _endless(sinks):
     circuit = _copy({"fifo0": "dma", **sinks})
-    circuit.set(0, "fifo", {"mode0": FIFO_MODES.index("loop"), "blocks0": 1, "length0": 8})
+    circuit.set(0, "fifo", {"mode0": FIFO_MODES.index("loop"), "last0": 7})
     return circuit
 
 
