@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counting import step
 from ..select import select
 from .bank_map import first_bank, owner
 from .chain import TailTag
@@ -183,7 +184,7 @@ class Accumulators(wiring.Component):
         granted = wanted & halves.any()
         m.d.comb += [wanted.eq(asked | (tag.pass_start & self.enable)),
                      self.wait.eq(wanted & ~halves.any())]
-        m.d.sync += [asked.eq(self.wait), halves.eq(halves + self.half_free - granted)]
+        m.d.sync += [asked.eq(self.wait), halves.eq(step(halves, self.half_free, granted))]
 
         hit = Signal(banks)
         half, frame_done, pass_done = Signal(), Signal(), Signal()

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, ResetInserter, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counting import step
 from ..registers import tile_units
 from ..requantise import Requantise
 from ..stream import SkidBuffer, StreamFifo
@@ -247,7 +248,7 @@ class Convolver(wiring.Component):
             with m.If(self.start):
                 m.d.sync += count.eq(0)
             with m.Else():
-                m.d.sync += count.eq(count + issue - leave)
+                m.d.sync += count.eq(step(count, issue, leave))
             empty.append(count == 0)
             saturated.append(requantise.saturated)
 

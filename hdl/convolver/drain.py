@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counting import count_down, step
 from ..registers import LOOPS, PARAMETER_SLOTS
 from ..select import select
 from .accumulators import AccumulatorRead
@@ -96,14 +97,12 @@ class DrainAddresses(wiring.Component):
         moves = Signal()
         m.d.comb += moves.eq(self.active & self.enable)
         ended = [Signal(name=f"ended{loop}") for loop in range(LOOPS + 1)]
-        m.d.comb += [end.eq(left == 1) for end, left in zip(ended, lefts, strict=True)]
+        m.d.comb += [end.eq(left == 0) for end, left in zip(ended, lefts, strict=True)]
         carry, target_pointer = moves, 0
         step_of = []
         for loop, left in enumerate(lefts):
-            with m.If(self.go):
-                m.d.sync += left.eq(limits[loop])
-            with m.Elif(carry):
-                m.d.sync += left.eq(Mux(ended[loop], limits[loop], left - 1))
+            with m.If(self.go | carry):
+                m.d.sync += left.eq(count_down(self.go | ended[loop], limits[loop], left))
             step_of.append(carry & ~ended[loop])
             carry = carry & ended[loop]
         lane_ends = Signal()
@@ -120,16 +119,17 @@ class DrainAddresses(wiring.Component):
             with m.Elif(moves & _all(inner)):
                 m.d.sync += pointer.eq(following)
 
+        lanes = Mux(self.last_pass, config.drain_last_lanes[self.stream],
+                    config.drain_lanes[self.stream])
+        with m.If(self.go | lane_ends):
+            m.d.sync += lanes_left.eq(count_down(self.go, lanes, lanes_left))
         with m.If(self.go):
-            lanes = Mux(self.last_pass, config.drain_last_lanes[self.stream],
-                        config.drain_lanes[self.stream])
             first = config.drain_first[self.stream]
-            m.d.sync += [lanes_left.eq(lanes), self.active.eq(lanes.any()),
-                         next_lane.eq(first + 1), index.eq(first), base.eq(select(first, banks))]
+            m.d.sync += [self.active.eq(lanes.any()), next_lane.eq(first + 1), index.eq(first),
+                         base.eq(select(first, banks))]
         with m.Elif(lane_ends):
-            m.d.sync += [lanes_left.eq(lanes_left - 1), self.active.eq(lanes_left != 1),
-                         next_lane.eq(next_lane + 1), index.eq(next_lane),
-                         base.eq(select(next_lane, banks))]
+            m.d.sync += [self.active.eq(lanes_left != 0), next_lane.eq(next_lane + 1),
+                         index.eq(next_lane), base.eq(select(next_lane, banks))]
         with m.Elif(step_of[LOOPS]):
             m.d.sync += index.eq(index + config.lanes)
 
@@ -203,14 +203,13 @@ class DrainControl(wiring.Component):
         start = ready & waiting.any()
         m.d.sync += [
             self.go.eq(start),
-            waiting.eq(waiting + self.pass_done - start),
+            waiting.eq(step(waiting, self.pass_done, start)),
             self.half_free.eq(ready & self.draining.any()),
         ]
-        with m.If(self.load):
-            m.d.sync += left.eq(self.passes)
-        with m.Elif(start):
-            m.d.sync += [left.eq(left - 1), self.last_pass.eq(left == 1),
-                         self.generation.eq(following), following.eq(following + 1),
+        with m.If(self.load | start):
+            m.d.sync += left.eq(count_down(self.load, self.passes, left))
+        with m.If(start):
+            m.d.sync += [self.last_pass.eq(left == 0), self.generation.eq(following), following.eq(following + 1),
                          self.draining.eq(Mux(following[0], 0b10, 0b01))]
         with m.Elif(ready):
             m.d.sync += self.draining.eq(0)

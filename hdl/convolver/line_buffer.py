@@ -1,9 +1,10 @@
 """Line buffers: the row buses that the MACs read."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counting import count_down
 from .frame import TapSamples
 
 __all__ = ["TAP_WIDTH", "LineBuffers"]
@@ -54,18 +55,22 @@ class LineBuffers(wiring.Component):
         m = Module()
         depth, rows = self.target.line_width, self.target.kernel_rows
 
-        # Addresses run line_delay .. 1 and start again. What is read now was written line_delay
+        # Addresses run line_delay - 1 .. 0 and start again. What is read now was written line_delay
         # - 1 chain cycles ago and leaves the memory in the next one; the write address follows,
         # so the two never meet.
         read = Signal.like(self.line_delay, reset_less=True)
         write = Signal(range(depth), reset_less=True)
         # Bit j: tap j has been reached.
         reached = Signal(rows, init=1)
+        ended = Signal()
+        m.d.comb += ended.eq(read == 0)
+        with m.If(self.load | self.enable):
+            m.d.sync += read.eq(count_down(self.load | ended, self.line_delay, read))
         with m.If(self.load):
-            m.d.sync += [read.eq(self.line_delay), write.eq(1)]
+            m.d.sync += write.eq(0)
         with m.Elif(self.enable):
-            m.d.sync += [read.eq(Mux(read == 1, self.line_delay, read - 1)), write.eq(read)]
-            with m.If(read == 1):
+            m.d.sync += write.eq(read)
+            with m.If(ended):
                 m.d.sync += reached.eq(Cat(1, reached))
 
         for offset, sample in ((0, self.i.a), (rows, self.i.b)):

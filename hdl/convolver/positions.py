@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counting import count_down
 from ..registers import KINDS, PARAMETER_SLOTS, tile_units
 
 __all__ = ["PositionLayout", "Positions", "convolver_layout"]
@@ -88,8 +89,7 @@ class Positions(wiring.Component):
         running, step = Signal(), Signal()
         m.d.comb += [running.eq(state == _State.RUN), step.eq(running & advance)]
 
-        # Every loop counts down to 1, so that the test for its end needs no subtraction. Each
-        # loop steps when all inside it are at their end.
+        # Each loop steps when all inside it are at their end.
         carry, starts = step, 1
         last = {}
         for name, limit in (("column", config.frame_width), ("row", config.frame_height),
@@ -98,24 +98,20 @@ class Positions(wiring.Component):
             left = Signal.like(limit, name=f"{name}_left", reset_less=True)
             first = Signal(name=f"first_{name}", reset_less=True)
             ended = Signal(name=f"last_{name}")
-            m.d.comb += ended.eq(left == 1)
-            with m.If(self.load):
-                m.d.sync += [left.eq(limit), first.eq(1)]
-            with m.Elif(carry):
-                m.d.sync += [left.eq(Mux(ended, limit, left - 1)), first.eq(ended)]
+            m.d.comb += ended.eq(left == 0)
+            with m.If(self.load | carry):
+                start = self.load | ended
+                m.d.sync += [left.eq(count_down(start, limit, left)), first.eq(start)]
             carry, starts = carry & ended, starts & first
             last[name] = (first, starts, ended, carry)
 
         idle_left = Signal(self.idle_width, reset_less=True)
+        with m.If(self.load | (advance & (state == _State.LEAD))):
+            m.d.sync += idle_left.eq(count_down(self.load, self.idle, idle_left))
         with m.If(self.load):
-            m.d.sync += [
-                idle_left.eq(self.idle),
-                state.eq(Mux(self.idle.any(), _State.LEAD, _State.RUN)),
-            ]
-        with m.Elif(advance & (state == _State.LEAD)):
-            m.d.sync += idle_left.eq(idle_left - 1)
-            with m.If(idle_left == 1):
-                m.d.sync += state.eq(_State.RUN)
+            m.d.sync += state.eq(Mux(self.idle.any(), _State.LEAD, _State.RUN))
+        with m.Elif(advance & (state == _State.LEAD) & (idle_left == 0)):
+            m.d.sync += state.eq(_State.RUN)
         with m.Elif(last["pass"][3]):
             m.d.sync += state.eq(_State.FLUSH)
 

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counting import step
 from ..registers import PARAMETER_SLOTS
 from .positions import Positions, convolver_layout
 
@@ -103,7 +104,7 @@ class Sequencer(wiring.Component):
             moves.eq(self.o.ready & ~blocked),
         ]
         m.d.sync += [
-            contexts.eq(contexts + self.loaded - taken),
+            contexts.eq(step(contexts, self.loaded, taken)),
             loaded.eq((contexts > 1) | ((contexts == 1) & ~taken)),
         ]
 

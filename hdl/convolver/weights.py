@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..counting import count_down, step
 from ..registers import PARAMETER_SLOTS
 from .lane_constant import LaneConstant
 from .parameters import PASSES
@@ -98,55 +99,57 @@ class WeightLoader(wiring.Component):
         m.d.sync += [
             context_room.eq(contexts.any() & ~first),
             pass_room.eq(parameters.any() & ~first),
-            contexts.eq(contexts + self.context_free - (first & (state == _State.CONTEXT))),
+            contexts.eq(
+                step(contexts, self.context_free, first & (state == _State.CONTEXT))),
             parameters.eq(
-                parameters + self.pass_free - (first & (state == _State.PARAMETERS))),
+                step(parameters, self.pass_free, first & (state == _State.PARAMETERS))),
         ]
 
         # A register behind the counters: they step once a context, at most every other cycle.
         last_frame, last_entry, last_pass = Signal(), Signal(), Signal()
-        m.d.sync += [last_frame.eq(frames == 1), last_entry.eq(entries == 1),
-                     last_pass.eq(passes == 1)]
+        m.d.sync += [last_frame.eq(frames == 0), last_entry.eq(entries == 0),
+                     last_pass.eq(passes == 0)]
 
-        done = self._contexts(m, fire & (state == _State.CONTEXT), used.o)
+        done = self._contexts(m, state == _State.CONTEXT, fire, used.o)
         parameters_done = self._parameters(m, fire & (state == _State.PARAMETERS))
         with m.If(fire):
             m.d.sync += inside.eq(~(done | parameters_done))
 
+        entry_done, pass_done = done & last_frame, done & last_frame & last_entry
+        for left, limit, ended, turn in (
+                (frames, config.interleave, last_frame, done),
+                (entries, config.entries, last_entry, entry_done),
+                (passes, config.passes, 0, pass_done)):
+            with m.If(self.begin | turn):
+                m.d.sync += left.eq(count_down(self.begin | ended, limit, left))
+
         with m.If(self.begin):
-            m.d.sync += [state.eq(_State.PARAMETERS), passes.eq(config.passes),
-                         entries.eq(config.entries), frames.eq(config.interleave)]
+            m.d.sync += state.eq(_State.PARAMETERS)
         with m.Elif(parameters_done):
             m.d.sync += state.eq(_State.CONTEXT)
-        with m.Elif(done):
-            m.d.sync += frames.eq(frames - 1)
-            with m.If(last_frame):
-                m.d.sync += [frames.eq(config.interleave), entries.eq(entries - 1)]
-                with m.If(last_entry):
-                    m.d.sync += [
-                        entries.eq(config.entries), passes.eq(passes - 1),
-                        self.generation.eq(self.generation + 1),
-                        state.eq(Mux(last_pass, _State.OFF, _State.PARAMETERS)),
-                    ]
+        with m.Elif(pass_done):
+            m.d.sync += [self.generation.eq(self.generation + 1),
+                         state.eq(Mux(last_pass, _State.OFF, _State.PARAMETERS))]
 
         return m
 
-    def _contexts(self, m, fire, used):
-        """Write weights; return the signal that ends a context."""
+    def _contexts(self, m, active, fire, used):
+        """Write weights while ``active``; return the signal that ends a context."""
         target = self.target
         # One bit runs along the MACs instead of a decoder. It is set back by a reset, and `here`
         # cleared by one: neither takes a look-up table a MAC.
         place = Signal(target.macs, init=1)
         left = Signal.like(used)
         done = Signal()
-        written = Signal()
+        word, written = Signal(), Signal()
         next_slot = Signal.like(self.slot)
-        m.d.comb += done.eq(fire & (left == 1))
-        m.d.sync += left.eq(Mux(done | (left == 0), used, left - fire))
+        m.d.comb += [word.eq(active & fire), done.eq(word & (left == 0))]
+        with m.If(fire | ~active):
+            m.d.sync += left.eq(count_down(~active | (left == 0), used, left))
         m.d.sync += [self.load.eq(place), written.eq(done), self.loaded.eq(written)]
-        with m.If(~fire):
+        with m.If(~word):
             m.d.sync += self.load.eq(0)
-        with m.If(fire):
+        with m.If(word):
             m.d.sync += [
                 place.eq(place << 1),
                 self.weight.eq(self.i.payload), self.slot.eq(next_slot),
@@ -165,7 +168,7 @@ class WeightLoader(wiring.Component):
         index = Signal.like(self.index)
         last_lane, last_group, complete, done = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            last_lane.eq(lanes_left == 1), last_group.eq(groups_left == 1),
+            last_lane.eq(lanes_left == 0), last_group.eq(groups_left == 0),
             complete.eq(fire & word[3]), done.eq(complete & last_lane & last_group),
         ]
         for at in range(3):
@@ -175,13 +178,12 @@ class WeightLoader(wiring.Component):
         with m.If(fire):
             m.d.sync += word.eq(word.rotate_left(1))
 
-        with m.If(self.begin | done):
-            m.d.sync += [lanes_left.eq(config.lanes), index.eq(0),
-                         groups_left.eq(config.interleave)]
-        with m.Elif(complete):
-            m.d.sync += [lanes_left.eq(lanes_left - 1), index.eq(index + 1)]
-            with m.If(last_lane):
-                m.d.sync += [lanes_left.eq(config.lanes), groups_left.eq(groups_left - 1)]
+        start = self.begin | done
+        with m.If(self.begin | complete):
+            m.d.sync += [lanes_left.eq(count_down(start | last_lane, config.lanes, lanes_left)),
+                         index.eq(Mux(start, 0, index + 1))]
+        with m.If(self.begin | (complete & last_lane)):
+            m.d.sync += groups_left.eq(count_down(start, config.interleave, groups_left))
 
         m.d.sync += self.parameter_load.eq(complete)
         with m.If(complete):
