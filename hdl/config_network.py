@@ -1,6 +1,6 @@
 """Configuration network: registered hops that carry words to nodes, and the registers of a node."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -10,6 +10,9 @@ from .registers import OFFSET_BITS, UNIT_BITS, Unit
 from .target import MAX_NODES
 
 __all__ = ["CLEAR_UNIT", "ConfigBus", "ConfigNode"]
+
+#: Low bits of an offset that are decoded on their own.
+_LOW_BITS = 4
 
 #: A word for this unit sets all shadow registers of a node to 0; no packet may name it.
 CLEAR_UNIT = (1 << UNIT_BITS) - 1
@@ -42,9 +45,9 @@ class ConfigNode(wiring.Component):
     """Registers of one node: a hop of the network, shadow and active values.
 
     A word on ``bus_i`` leaves on ``bus_o`` one cycle later, its mask shifted right by one. Where
-    bit 0 of the mask is set it is also in the shadow register (or on the memory's write port) two
-    cycles later. In the second cycle after ``commit`` all shadow values are active and ``start`` is
-    high. Throughput: a word a cycle.
+    bit 0 of the mask is set it is also in the shadow register three cycles later, or on the
+    memory's write port two cycles later. In the second cycle after ``commit`` all shadow values are
+    active and ``start`` is high. Throughput: a word a cycle.
 
     Parameters
     ----------
@@ -119,30 +122,49 @@ class ConfigNode(wiring.Component):
 
         m.d.sync += [self.ending.eq(self.commit), self.start.eq(self.ending)]
 
+        data, clear = Signal.like(word.data), Signal()
+        m.d.sync += [data.eq(word.data), clear.eq(selected & (word.unit == CLEAR_UNIT))]
         for unit in self.units:
             port = getattr(self, unit.name)
-            taken = selected & (word.unit == unit.number)
+            taken = Signal(name=f"{unit.name}_taken")
+            m.d.comb += taken.eq(selected & (word.unit == unit.number))
             if unit.memory:
                 m.d.sync += [port.en.eq(taken), port.addr.eq(word.offset), port.data.eq(word.data)]
                 continue
             form = self.forms[unit.name]
             shadow = Signal(form.layout, name=f"{unit.name}_shadow")
-            with m.If(taken):
-                low = 0
-                with m.Switch(word.offset):
-                    for offset, value in enumerate(form.words(word.data)):
-                        if value is None:
-                            continue
-                        high = low + len(value)
-                        with m.Case(offset):
-                            m.d.sync += shadow.as_value()[low:high].eq(value)
-                        low = high
-            with m.If(selected & (word.unit == CLEAR_UNIT)):
+            low = 0
+            for write, value in zip(self._decode(m, unit, taken), form.words(data), strict=True):
+                if value is None:
+                    continue
+                high = low + len(value)
+                with m.If(write):
+                    m.d.sync += shadow.as_value()[low:high].eq(value)
+                low = high
+            with m.If(clear):
                 m.d.sync += shadow.eq(0)
             with m.If(self.ending):
                 m.d.sync += port.eq(shadow)
 
         return m
+
+    def _decode(self, m, unit, taken):
+        """Return for each word of a unit whether it was on the bus a cycle ago.
+
+        Words with the same low bits share the reset of their registers, those with the same high
+        bits their input: no word takes a look-up table of its own.
+        """
+        high = self.bus_o.offset[_LOW_BITS:]
+        rows = range(-(-unit.words >> _LOW_BITS))
+        columns = []
+        for low in range(min(unit.words, 1 << _LOW_BITS)):
+            column = Signal(len(rows), name=f"{unit.name}_write{low}")
+            m.d.sync += column.eq(Cat(taken & (high == row) for row in rows))
+            with m.If(self.bus_o.offset[:_LOW_BITS] != low):
+                m.d.sync += column.eq(0)
+            columns.append(column)
+        return [columns[offset % (1 << _LOW_BITS)][offset >> _LOW_BITS]
+                for offset in range(unit.words)]
 
 
 class _Plain:

@@ -15,7 +15,7 @@ from .word_reader import FetchedWord
 __all__ = ["PacketGate"]
 
 # Cycles from the bus to a shadow register, but for the hops.
-_NODE_LATENCY = 4
+_NODE_LATENCY = 5
 
 
 class PacketGate(wiring.Component):

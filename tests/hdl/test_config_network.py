@@ -11,7 +11,7 @@ from sim.streams import simulate
 
 TINY = get_target("tiny")
 #: Cycles from a word on the bus to its shadow register.
-SHADOW = 2
+SHADOW = 3
 
 
 async def write(ctx, node, mask, unit, offset, data):
