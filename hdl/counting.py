@@ -9,8 +9,7 @@ def count_down(start, limit, left):
     """Return what a counter of the turns left after this one holds next.
 
     A loop of ``limit`` turns counts ``limit - 1`` ... 0, so that the choice of what is counted
-    down shares the LUTs of the subtraction. The constant comes first: it is what synthesis gives
-    the carry chain when the operands agree.
+    down shares the LUTs of the subtraction.
 
     Parameters
     ----------

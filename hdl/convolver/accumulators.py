@@ -1,6 +1,9 @@
 """Accumulator banks: two halves each, one accumulating while the other drains."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+import functools
+import operator
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,7 +71,7 @@ class Accumulators(wiring.Component):
     read : In(AccumulatorRead), array of 2
         Words to drain, in different banks.
     drained : Out(signed(36)), array of 2
-        Those words, 5 clock cycles later.
+        Those words, 4 clock cycles later, not registered; 0 for none.
 
     Source: docs/architecture.md, "Convolver", "Banks".
     """
@@ -100,18 +103,12 @@ class Accumulators(wiring.Component):
         banks, depth = self.target.banks, self.target.half_depth
 
         address = self._counter(m, "read", self.head_store, self.head_last)
-        drain_words, drained_banks = self._drain_addresses(m)
-        drain_half = self._delayed(m, self.drain_half, 3, "drain_half")
-        # One cycle later the memory takes the address, two cycles later its register the word.
-        owned = [[self.draining[half]] for half in range(2)]
-        for half in range(2):
-            for age in range(2):
-                late = Signal(name=f"owned{half}_{age}")
-                m.d.sync += late.eq(owned[half][-1])
-                owned[half].append(late)
+        drain_words, away = self._drain_addresses(m)
+        drained_half = Signal(2)  # as `draining`, when the memory takes the address
+        m.d.sync += drained_half.eq(self.draining)
 
         write = self._write_port(m)
-        for_head, for_drain = [], []
+        for_head, for_drain = [], [[], []]
         for bank in range(banks):
             outputs = []
             for half in range(2):
@@ -119,38 +116,42 @@ class Accumulators(wiring.Component):
                     shape=signed(self.target.accumulator_width), depth=depth, init=[])
                 m.submodules[f"bank{bank}_{half}"] = words
                 port, reader = words.write_port(), words.read_port()
-                mine = Signal(name=f"drain{bank}_{half}")
-                enable = Signal(name=f"enable{bank}_{half}")
                 out = Signal.like(reader.data, name=f"out{bank}_{half}", reset_less=True)
                 m.d.comb += [
                     port.en.eq(write["hit"][bank] & self.enable & (write["half"] == half)),
                     port.addr.eq(write["word"]), port.data.eq(write["data"][bank]),
-                    mine.eq(owned[half][1]), enable.eq(self.enable | Cat(owned[half][1:]).any()),
-                    reader.en.eq(enable),
-                    reader.addr.eq(Mux(mine, drain_words[bank], address[:len(reader.addr)])),
+                    reader.en.eq(self.enable | drained_half[half]),
+                    reader.addr.eq(Mux(
+                        drained_half[half], drain_words[bank], address[:len(reader.addr)])),
                 ]
-                with m.If(enable):
+                with m.If(self.enable):
                     m.d.sync += out.eq(reader.data)
                 outputs.append(out)
+                for stream, drained in enumerate(for_drain):
+                    word = Signal(len(reader.data), name=f"drain{stream}_{bank}_{half}",
+                                  reset_less=True)
+                    m.d.sync += word.eq(reader.data)
+                    with m.If(away[stream][bank][half]):
+                        m.d.sync += word.eq(0)
+                    drained.append(word)
             head_word = Signal.like(self.feed[0], name=f"head_word{bank}", reset_less=True)
-            drain_word = Signal.like(self.feed[0], name=f"drain_word{bank}", reset_less=True)
             with m.If(self.enable):
                 m.d.sync += head_word.eq(Mux(self.head_half, outputs[1], outputs[0]))
-            m.d.sync += drain_word.eq(Mux(drain_half, outputs[1], outputs[0]))
             for_head.append(head_word)
-            for_drain.append(drain_word)
 
         self._feed(m, address[(depth - 1).bit_length():], for_head)
-        for stream in range(2):
-            m.d.sync += self.drained[stream].eq(select(drained_banks[stream], for_drain))
+        for stream, drained in enumerate(for_drain):
+            m.d.comb += self.drained[stream].eq(self._joined(m, drained, f"joined{stream}"))
         return m
 
-    def _delayed(self, m, value, cycles, name):
-        for cycle in range(cycles):
-            late = Signal.like(value, name=f"{name}_late{cycle}", reset_less=True)
-            m.d.sync += late.eq(value)
-            value = late
-        return value
+    def _joined(self, m, words, name):
+        """Return the one of some words that is not held at 0; a LUT takes six at a time."""
+        joined = []
+        for at in range(0, len(words), 6):
+            word = Signal.like(words[at], name=f"{name}_{at}", reset_less=True)
+            m.d.sync += word.eq(functools.reduce(operator.or_, words[at:at + 6]))
+            joined.append(word)
+        return functools.reduce(operator.or_, joined).as_signed()
 
     def _counter(self, m, name, store, last):
         """Return the number of the output whose ``store`` and ``last`` are present."""
@@ -160,15 +161,29 @@ class Accumulators(wiring.Component):
         return count
 
     def _drain_addresses(self, m):
-        """Return the address of each bank, and the bank of each stream when its word comes."""
+        """Return the address of each bank, and what holds its words at 0 for each stream.
+
+        The second is a bit for each stream, bank and half, 2 clock cycles after ``read``. It goes
+        to the reset of the registers behind the banks, whose words can then be joined.
+        """
         later = [Signal.like(read, name=f"read{index}") for index, read in enumerate(self.read)]
         m.d.sync += [signal.eq(read) for signal, read in zip(later, self.read, strict=True)]
-        second = [Signal(name=f"second{bank}") for bank in range(self.target.banks)]
-        m.d.sync += [hit.eq(self.read[1].valid & (self.read[1].bank == bank))
-                     for bank, hit in enumerate(second)]
-        addresses = [Mux(hit, later[1].word, later[0].word) for hit in second]
-        return addresses, [self._delayed(m, read.bank, 4, f"bank{index}")
-                           for index, read in enumerate(self.read)]
+        half = Signal()
+        m.d.sync += half.eq(self.drain_half)
+        addresses, away = [], [[], []]
+        for bank in range(self.target.banks):
+            for stream, read in enumerate(self.read):
+                missed = Signal(name=f"missed{stream}_{bank}")
+                held = Signal(2, init=0b11, name=f"away{stream}_{bank}")
+                m.d.sync += [missed.eq(~read.valid | (read.bank != bank)),
+                             held.eq(missed.replicate(2))]
+                with m.If(half):
+                    m.d.sync += held[0].eq(1)
+                with m.Else():
+                    m.d.sync += held[1].eq(1)
+                away[stream].append(held)
+            addresses.append(Mux(missed, later[0].word, later[1].word))
+        return addresses, away
 
     def _write_port(self, m):
         """Return the registered write port: bank hits, half, word, data by bank."""

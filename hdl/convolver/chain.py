@@ -1,5 +1,9 @@
 """The chain of MACs, cut into lanes."""
 
+import functools
+import operator
+from collections import defaultdict
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -22,6 +26,15 @@ def _heads(target, index):
     return {lanes: index // target.lane_length(lanes) for lanes in range(1, target.banks + 1)
             if index % target.lane_length(lanes) == 0
             and index // target.lane_length(lanes) < lanes}
+
+
+def _ends(target, bank):
+    """Return the MACs at which lanes that own a bank end, each with the counts of lanes."""
+    ends = defaultdict(set)
+    for lanes in range(1, target.banks + 1):
+        if found := owner(target, lanes, bank):
+            ends[(found[0] + 1) * target.lane_length(lanes) - 1].add(lanes)
+    return [(end, frozenset(used)) for end, used in sorted(ends.items())]
 
 
 def _column_firsts(target):
@@ -95,7 +108,8 @@ class Chain(wiring.Component):
     slot : In(unsigned)
     weight : In(signed(16))
     sums : Out(36), array of ``banks``
-        Sum of the lane that owns the bank; lane length + 4 chain cycles after the taps.
+        Sum of the lane that owns the bank; lane length + 4 chain cycles after the taps, not
+        registered.
     sums_tag : Out(TailTag)
         The tag that belongs to ``sums``.
 
@@ -182,18 +196,16 @@ class Chain(wiring.Component):
         picked = m.submodules.picked = LaneConstant(target, lambda lanes: lanes - 1)
         m.d.comb += picked.lanes.eq(self.lanes)
 
+        # For each end that a bank may belong to a register, held at 0 unless it does: a LUT joins
+        # six of them, where as a multiplexer it would choose from four.
+        totals = {}
         for bank in range(target.banks):
-            owners = {lanes: owner(target, lanes, bank) for lanes in range(1, target.banks + 1)}
-            ends = {lanes: (found[0] + 1) * target.lane_length(lanes) - 1
-                    for lanes, found in owners.items() if found}
-            choice = sorted(set(ends.values()))
-            end = m.submodules[f"end{bank}"] = LaneConstant(
-                target, lambda lanes, ends=ends, choice=choice:
-                choice.index(ends[lanes]) if lanes in ends else 0)
-            total = Signal(signed(target.accumulator_width), name=f"sum{bank}", reset_less=True)
-            m.d.comb += [end.lanes.eq(self.lanes), self.sums[bank].eq(total)]
-            with m.If(self.enable):
-                m.d.sync += total.eq(select(end.o, [macs[index].sum for index in choice]))
+            choices = _ends(target, bank)
+            for choice in choices:
+                if choice not in totals:
+                    totals[choice] = self._total(m, len(totals), macs, *choice)
+            m.d.comb += self.sums[bank].eq(
+                functools.reduce(operator.or_, (totals[choice] for choice in choices)))
 
         tags = [self.tail]
         for index in range(target.macs - 1):
@@ -210,3 +222,15 @@ class Chain(wiring.Component):
                 m.d.sync += tag.eq(late)
             late = tag
         m.d.comb += self.sums_tag.eq(late)
+
+    def _total(self, m, number, macs, end, used):
+        """Return the sum of MAC ``end`` in a register, 0 for counts of lanes not in ``used``."""
+        unused = m.submodules[f"unused{number}"] = LaneConstant(
+            self.target, lambda lanes: lanes not in used)
+        total = Signal(self.target.accumulator_width, name=f"total{number}", reset_less=True)
+        m.d.comb += unused.lanes.eq(self.lanes)
+        with m.If(self.enable):
+            m.d.sync += total.eq(macs[end].sum)
+        with m.If(unused.o):
+            m.d.sync += total.eq(0)
+        return total

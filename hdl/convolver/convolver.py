@@ -34,7 +34,7 @@ class Convolver(wiring.Component):
     that can make it wait is behind those.
 
     The latency from the sample that completes an output to its sum in the accumulators is the
-    lane's length and 7 chain cycles; from there to the drain stream 17 clock cycles.
+    lane's length and 7 chain cycles; from there to the drain stream 16 clock cycles.
 
     Parameters
     ----------
@@ -211,28 +211,32 @@ class Convolver(wiring.Component):
                 accumulators.read[index].eq(addresses.read),
                 requantise.clear.eq(self.start),
             ]
-            # The sum comes 5 cycles after its address, the parameters 1 after theirs. The bias
-            # makes the sum whole; until here it was right modulo the accumulators' range.
+            # The sum comes 4 cycles after its address. The bias makes it whole; until here it was
+            # right modulo the accumulators' range.
             slot, valid = Cat(addresses.index, control.generation), addresses.read.valid
-            for age in range(6):
+            for age in range(5):
                 late_valid = Signal(name=f"valid{index}_{age}")
                 m.d.sync += late_valid.eq(valid & ~self.start)
                 valid = late_valid
-            for age in range(4):
+            for age in range(3):
                 late_slot = Signal.like(slot, name=f"slot{index}_{age}", reset_less=True)
                 m.d.sync += late_slot.eq(slot)
                 slot = late_slot
             value = Signal.like(accumulators.drained[index], name=f"value{index}",
                                 reset_less=True)
-            shift = Signal(6, name=f"shift{index}", reset_less=True)
+            # Named before the sum: synthesis gives the carry chain the operand whose name comes
+            # first, and what joins the sum can share the other's LUTs.
+            bias = Signal.like(parameters.drain_bias[index], name=f"bias{index}", reset_less=True)
+            shifts = [Signal(6, name=f"shift{index}_{age}", reset_less=True) for age in range(2)]
             m.d.sync += [
-                value.eq(accumulators.drained[index] + parameters.drain_bias[index]),
-                shift.eq(parameters.drain_shift[index]),
+                bias.eq(parameters.drain_bias[index]),
+                value.eq(bias + accumulators.drained[index]),
+                shifts[0].eq(parameters.drain_shift[index]), shifts[1].eq(shifts[0]),
             ]
             m.d.comb += [
                 Cat(parameters.drain_index[index],
                     parameters.drain_generation[index]).eq(slot),
-                fifo.i.valid.eq(valid), fifo.i.p.value.eq(value), fifo.i.p.shift.eq(shift),
+                fifo.i.valid.eq(valid), fifo.i.p.value.eq(value), fifo.i.p.shift.eq(shifts[1]),
             ]
             wiring.connect(m, fifo.o, requantise.i)
             wiring.connect(m, requantise.o, wiring.flipped(port))

@@ -209,7 +209,8 @@ class DrainControl(wiring.Component):
         with m.If(self.load | start):
             m.d.sync += left.eq(count_down(self.load, self.passes, left))
         with m.If(start):
-            m.d.sync += [self.last_pass.eq(left == 0), self.generation.eq(following), following.eq(following + 1),
+            m.d.sync += [self.last_pass.eq(left == 0), self.generation.eq(following),
+                         following.eq(following + 1),
                          self.draining.eq(Mux(following[0], 0b10, 0b01))]
         with m.Elif(ready):
             m.d.sync += self.draining.eq(0)

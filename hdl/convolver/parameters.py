@@ -1,6 +1,6 @@
 """Biases and shifts of the passes that are under way."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -29,7 +29,7 @@ class Parameters(wiring.Component):
     drain_index : In(4), array of 2; drain_generation : In(2), array of 2
         Slot of each drain stream, in the pass (modulo 4) that is drained.
     drain_bias : Out(signed(36)), array of 2; drain_shift : Out(6), array of 2
-        Its parameters, 1 clock cycle later.
+        Its parameters, not registered.
     """
 
     def __init__(self, target):
@@ -60,10 +60,8 @@ class Parameters(wiring.Component):
             ]
             for stream in range(2):
                 read = words.read_port(domain="comb")
-                word = Signal.like(value, name=f"{name}{stream}", reset_less=True)
                 m.d.comb += [
                     read.addr.eq(Cat(self.drain_index[stream], self.drain_generation[stream])),
-                    drained[stream].eq(word),
+                    drained[stream].eq(read.data),
                 ]
-                m.d.sync += word.eq(read.data)
         return m

@@ -47,7 +47,7 @@ def test_fixed_latency_is_as_documented():
     # From the head's last output (`active` is a register behind it) to its sum in the bank, then
     # through the drain stream.
     length, outputs = TARGET.lane_length(1), 600
-    assert result.sinks[0].first - (result.counts.last_active - 1) == length + 7 + 17
+    assert result.sinks[0].first - (result.counts.last_active - 1) == length + 7 + 16
     assert result.sinks[0].last - result.sinks[0].first == outputs - 1
 
 
