@@ -4,6 +4,8 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .select import equal
+
 __all__ = ["Decimator", "incremented"]
 
 
@@ -50,7 +52,7 @@ class Decimator(wiring.Component):
             m.d.sync += [column.eq(1), last_column.eq(self.width == 1)]
         with m.Elif(self.valid):
             m.d.sync += [column.eq(incremented(column)),
-                         last_column.eq(incremented(column) == self.width)]
+                         last_column.eq(equal(incremented(column), self.width))]
 
         def advance(counter, due, enable, end):
             with m.If(self.start | (enable & end)):
@@ -59,10 +61,10 @@ class Decimator(wiring.Component):
                 m.d.sync += [counter.eq(incremented(counter)), due.eq(0)]
 
         next_row = self.valid & last_column
-        last_row = incremented(row) == self.height
+        last_row = equal(incremented(row), self.height)
         advance(row, Signal(), next_row, last_row)
-        advance(step_x, due_x, self.valid, last_column | (incremented(step_x) == self.step_x))
-        advance(step_y, due_y, next_row, last_row | (incremented(step_y) == self.step_y))
+        advance(step_x, due_x, self.valid, last_column | equal(incremented(step_x), self.step_x))
+        advance(step_y, due_y, next_row, last_row | equal(incremented(step_y), self.step_y))
 
         m.d.sync += [
             every.eq(self.width == 0),

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
 from .registers import FIFO_MODES, tile_units
-from .select import select
+from .select import equal, select
 
 __all__ = ["FifoBank"]
 
@@ -149,7 +149,7 @@ class _Fifo(wiring.Component):
     def _state(self, m, loop):
         """Return whether the memory is full, and whether it is empty; a full loop stays full."""
         same, filled = Signal(), Signal()
-        m.d.comb += same.eq(self.write_place == self.read_place)
+        m.d.comb += same.eq(equal(self.write_place, self.read_place))
         with m.If(self.start):
             m.d.sync += filled.eq(0)
         with m.Elif(self.write):
@@ -161,7 +161,7 @@ class _Fifo(wiring.Component):
     def _walk(self, m, step, place):
         """Step a place, from the last word to the first; return whether it does that."""
         ends = Signal()
-        m.d.comb += ends.eq(step & (place == self.last))
+        m.d.comb += ends.eq(step & equal(place, self.last))
         with m.If(self.start | ends):
             m.d.sync += place.eq(0)
         with m.Elif(step):

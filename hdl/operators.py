@@ -10,6 +10,7 @@ from .outlet import Outlet
 from .pairing import Pairing
 from .registers import OPERATIONS, tile_units
 from .requantise import Requantise
+from .select import equal
 from .target import get_target
 
 __all__ = ["Operator"]
@@ -166,7 +167,7 @@ class Operator(wiring.Component):
     def _count(self, m, taken):
         """Return whether the word taken is the first, and the last, of its reduction."""
         number, first = Signal(16, reset_less=True), Signal(init=1, reset_less=True)
-        last = (incremented(number) == self.config.count) | ~self.reduces
+        last = equal(incremented(number), self.config.count) | ~self.reduces
         with m.If(self.start | (taken & last)):
             m.d.sync += [number.eq(0), first.eq(1)]
         with m.Elif(taken):

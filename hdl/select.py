@@ -1,8 +1,8 @@
-"""Multiplexers chosen by a number, written so that they map to few LUTs."""
+"""Multiplexers chosen by a number, and comparison, written so that they map to few LUTs."""
 
 from amaranth.hdl import Cat, Mux, Value
 
-__all__ = ["select", "select_window"]
+__all__ = ["equal", "select", "select_window"]
 
 
 def select(index, values):
@@ -64,3 +64,19 @@ def select_window(place, word, width, step):
     ]
     return Cat(forms[bit // step % 4](*inputs)
                for bit, inputs in enumerate(zip(*windows, strict=True)))
+
+
+def equal(a, b):
+    """Return whether two words of one width are equal: a 6-input LUT for each three bits.
+
+    A carry chain joins them; a tree would take half as many LUTs again.
+
+    Raises
+    ------
+    ValueError
+        If the widths differ.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"words must have one width, not {len(a)} and {len(b)} bits")
+    groups = Cat(a[at:at + 3] == b[at:at + 3] for at in range(0, len(a), 3))
+    return (groups + 1)[len(groups)]

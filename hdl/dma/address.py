@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..registers import ADDRESS_WIDTH, LOOPS
-from ..select import select
+from ..select import equal, select
 
 __all__ = ["AddressGenerator", "MarkedAddress"]
 
@@ -106,7 +106,7 @@ class AddressGenerator(wiring.Component):
             # A loop of one iteration is always in its last.
             single = self.count[k][1:] == 0
             with m.If((load | step) & final[:k].all()):
-                m.d.comb += coming[k].eq(Mux(anew, single, following[k] == self.count[k]))
+                m.d.comb += coming[k].eq(Mux(anew, single, equal(following[k], self.count[k])))
                 m.d.sync += [
                     here[k].eq(Mux(done, self.i.p.address, onward)),
                     following[k].eq(Mux(anew, 2, following[k] + 1)),

@@ -7,6 +7,7 @@ from amaranth.utils import ceil_log2
 
 from ..memory_write import MemoryWrite
 from ..registers import ADDRESS_WIDTH
+from ..select import equal
 from .address import MarkedAddress
 
 __all__ = ["BaseTable"]
@@ -86,7 +87,7 @@ class BaseTable(wiring.Component):
             self.o.p.address.eq(read.data),
             self.o.p.last.eq(last),
             wraps.eq((number == self.entries) | (self.entries == 0)),
-            ends.eq(wraps & ((walk == self.repeat) | (self.repeat == 0))),
+            ends.eq(wraps & (equal(walk, self.repeat) | (self.repeat == 0))),
             step.eq(walking & (~valid | self.o.ready)),
             read.addr.eq(Cat(entry, bank)),
             read.en.eq(step),

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..registers import ADDRESS_WIDTH
+from ..select import equal
 from .address import MarkedAddress
 
 __all__ = ["MAX_BEATS", "BurstLayout", "Coalescer", "PlaceLayout", "lane_bits"]
@@ -125,7 +126,7 @@ class Coalescer(wiring.Component):
         with m.If(self.i.valid):
             m.d.sync += first.eq(self.i.payload)
         arriving = first.address[self.lane_bits:]
-        same_page, place = arriving[page:] == beat[page:], arriving[:page]
+        same_page, place = equal(arriving[page:], beat[page:]), arriving[:page]
         with m.If(first_valid):
             m.d.sync += [
                 beat.eq(arriving), following.eq(place + 1),

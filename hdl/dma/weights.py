@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..axi import ReadMaster
 from ..registers import dma_units
+from ..select import equal
 from .address import AddressGenerator
 from .fetch import Fetch
 
@@ -64,7 +65,7 @@ class WeightChannel(wiring.Component):
 
         # The base is offered once for each time that the piece is read.
         offered, rounds = Signal(), Signal.like(self.config.repeat, reset_less=True)
-        last = (rounds == self.config.repeat) | (self.config.repeat == 0)
+        last = equal(rounds, self.config.repeat) | (self.config.repeat == 0)
         with m.If(begun):
             m.d.sync += [offered.eq(1), rounds.eq(1)]
         with m.Elif(addresses.i.valid & addresses.i.ready):

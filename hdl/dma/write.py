@@ -8,7 +8,6 @@ from amaranth.utils import ceil_log2
 from ..axi import WriteMaster
 from ..memory_write import MemoryWrite
 from ..registers import dma_units
-from ..stream import SkidBuffer
 from .address import AddressGenerator
 from .base_table import BaseTable
 from .store import Store
@@ -63,7 +62,6 @@ class WriteChannel(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        m.submodules.input = buffer = SkidBuffer(signed(16))
         m.submodules.table = table = BaseTable(self.target.table_depth)
         m.submodules.addresses = addresses = AddressGenerator()
         m.submodules.store = store = Store(self.target.data_width)
@@ -88,17 +86,14 @@ class WriteChannel(wiring.Component):
             addresses.count.eq(self.config.count),
             addresses.stride.eq(self.config.stride),
             addresses.clear.eq(self.start | self.abort),
-            buffer.clear.eq(begun | aborted),
-            buffer.i.payload.eq(self.i.payload),
-            buffer.i.valid.eq(self.i.valid & store.busy),
-            self.i.ready.eq(buffer.i.ready & store.busy),
             store.start.eq(begun),
             store.abort.eq(aborted),
-            store.i.p.sample.eq(buffer.o.payload),
+            # Both sides of this are registers: the router's, and those of addresses and store.
+            store.i.p.sample.eq(self.i.payload),
             store.i.p.place.eq(addresses.o.payload),
-            store.i.valid.eq(buffer.o.valid & addresses.o.valid),
-            buffer.o.ready.eq(store.i.ready & addresses.o.valid),
-            addresses.o.ready.eq(store.i.ready & buffer.o.valid),
+            store.i.valid.eq(self.i.valid & addresses.o.valid),
+            self.i.ready.eq(store.i.ready & addresses.o.valid),
+            addresses.o.ready.eq(store.i.ready & self.i.valid),
             self.busy.eq(begun | store.busy),
             self.error.eq(store.error),
         ]

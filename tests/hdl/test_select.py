@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.select import select
+from hdl.select import equal, select
 from sim.streams import simulate
 
 
@@ -44,3 +44,27 @@ def test_select_refuses_a_wrong_number_of_values(count):
 
 def test_select_takes_a_slice_as_index():
     assert len(select(Cat(Signal(), Signal()), [Const(0, 3)] * 3)) == 3
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 7, 12, 20])
+def test_equal_sees_every_bit(width):
+    m = Module()
+    a, b, same = Signal(width), Signal(width), Signal()
+    m.d.comb += same.eq(equal(a, b))
+
+    async def bench(ctx):
+        rng = Random(width)
+        for word in [0, (1 << width) - 1, *(rng.getrandbits(width) for _ in range(20))]:
+            ctx.set(a, word)
+            for other in [word, *(word ^ 1 << bit for bit in range(width)),
+                          rng.getrandbits(width)]:
+                ctx.set(b, other)
+                await ctx.delay(1e-9)
+                assert ctx.get(same) == (word == other)
+
+    simulate(m, bench)
+
+
+def test_equal_refuses_words_of_different_widths():
+    with pytest.raises(ValueError, match="^words must have one width, not 4 and 5 bits$"):
+        equal(Signal(4), Signal(5))
