@@ -91,8 +91,9 @@ class Outlet(wiring.Component):
             m.d.sync += [payload.eq(read.data), read.addr.eq(following(read.addr))]
         with m.If(self.valid):
             m.d.sync += write.addr.eq(following(write.addr))
+        # What is added follows from `launch`, which comes early.
         with m.If(self.launch != left):
-            m.d.sync += count.eq(count + Mux(left, -1, 1))
+            m.d.sync += count.eq(count + Mux(self.launch, 1, -1))
         m.d.sync += [
             valid.eq(pop | (valid & ~self.o.ready)),
             room.eq(count <= self.depth - self.lag - 2),

@@ -211,7 +211,8 @@ class StreamFifo(wiring.Component):
             m.d.sync += [valid.eq(0), self.level.eq(0), write.addr.eq(0), read.addr.eq(0)]
         with m.Else():
             m.d.sync += valid.eq((valid & ~self.o.ready) | pop)
+            # What is added follows from `push`, which comes early; `pop` only enables.
             with m.If(push != pop):
-                m.d.sync += self.level.eq(self.level + Mux(pop, -1, 1))
+                m.d.sync += self.level.eq(self.level + Mux(push, 1, -1))
 
         return m
