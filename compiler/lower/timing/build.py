@@ -13,9 +13,9 @@ __all__ = ["Background", "Shares", "build"]
 
 #: For each kind of source the cycles from its decision to its output, the words that it keeps in
 #: between, and how many of those cycles they are in a queue, not in a pipeline that goes on.
-_LATENCY = {"dma": 2, "weights": 2, "conv": 13, "mapper": 23, "op": 14, "div": 23}
+_LATENCY = {"dma": 2, "weights": 2, "conv": 15, "mapper": 23, "op": 14, "div": 23}
 _WORDS = {"dma": 3, "weights": 3, "conv": 16, "mapper": 32, "op": 32, "div": 32}
-_QUEUED = {"dma": 2, "weights": 2, "conv": 13, "mapper": 2, "op": 2, "div": 2}
+_QUEUED = {"dma": 2, "weights": 2, "conv": 15, "mapper": 2, "op": 2, "div": 2}
 
 #: Cycles and words of a buffer: every input has one, and every sink of a router.
 _BUFFER_LATENCY, _BUFFER_WORDS = 1, 2
