@@ -28,7 +28,7 @@ How registers are written, shadowed and committed: [architecture.md](architectur
 """
 
 #: Most cycles from the handshake of an address to the answer of a register: that of a counter.
-REGISTER_CYCLES = 13
+REGISTER_CYCLES = 14
 
 #: Most cycles from the answer to the write that starts a program to its first read of memory.
 START_CYCLES = 200
