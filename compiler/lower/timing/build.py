@@ -28,7 +28,7 @@ _SPAN = 64
 
 #: Cycles from a step's start until the processor asks for the record of the next one; until it
 #: starts the loader, if it has the record; until it writes the log, if no step follows.
-_RECORD_BEGIN, _LOAD_BEGIN, _LOG_BEGIN = 32, 126, 68
+_RECORD_BEGIN, _LOAD_BEGIN, _LOG_BEGIN = 35, 130, 74
 
 #: A cycle that never comes.
 _NEVER = 1 << 62

@@ -20,7 +20,7 @@ _OVERHEAD, _CHECK = 3, 5
 
 #: Cycles of the processor from the record's arrival until it starts the loader, from there until
 #: it writes the log, and from word to word of the log.
-_AFTER_RECORD, _AFTER_LOADER, _WORD = 76, 79, 7
+_AFTER_RECORD, _AFTER_LOADER, _WORD = 87, 86, 9
 
 
 @njit

@@ -9,7 +9,7 @@ __all__ = ["run_cycles", "step_starts"]
 #: Cycles from a program's start until its first packets are asked for and after they have come;
 #: from the end of its last step to its own, for each word of a log record, and for each node that
 #: is set to rest.
-PROGRAM_START, PROGRAM_END, LOG_WORD, NODE = 337, 205, 7, 1
+PROGRAM_START, PROGRAM_END, LOG_WORD, NODE = 377, 213, 10, 1
 
 
 def step_starts(steps):

@@ -14,11 +14,11 @@ __all__ = ["Packets", "StepTiming", "time_program"]
 
 #: Cycles from a step's start, in which the model counts, to what control measures: from the
 #: commit on, and until it has seen the end.
-_MEASURED = 5
+_MEASURED = 4
 
 #: Cycles from the end of the loader's last packet, and from the last word of the log, until
 #: control can commit.
-_AFTER_LOAD, _AFTER_LOG = 20, 34
+_AFTER_LOAD, _AFTER_LOG = 22, 37
 
 #: Cycles between two steps, in which the memory's pauses run down.
 _BETWEEN = 24
