@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hdl.boards import get_board
 from hdl.target import get_target
+from hdl.verilog import TOP
 from sim.rtl.design import target_verilog
 
 from .. import render
@@ -174,10 +175,10 @@ def _staging(folder):
             folder.rmdir()
 
 
-def _plan(board, target, overrides, say):
+def _plan(board, target, verilog, overrides):
     """Return the plan of Amaranth's platform for the machine, its Verilog among the files."""
     platform = board.platform()
-    for file, text in target_verilog(target, say, board.link(target)).items():
+    for file, text in verilog.items():
         platform.add_file(file, text)
     return platform.prepare(board.top(board, target), trellis.DESIGN, **overrides)
 
@@ -185,7 +186,8 @@ def _plan(board, target, overrides, say):
 def _project(board, target, staging, say):
     # Amaranth's Verilog writer takes any Yosys without this.
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
-    files = project_files(board, target, _plan(board, target, {"emit_src": False}, say))
+    verilog = target_verilog(target, say, board.link(target))
+    files = project_files(board, target, _plan(board, target, verilog, {"emit_src": False}))
     for name, text in files.items():
         (staging / name).write_text(text)
     return tuple(files)
@@ -193,7 +195,9 @@ def _project(board, target, staging, say):
 
 def _bitstream(board, target, staging, seeds, jobs, say):
     trellis.check_memory(target)
-    plan = _plan(board, target, trellis.options(seeds[0]), say)
+    verilog = target_verilog(target, say, board.link(target))
+    modules = [Path(file).stem for file in verilog if file.startswith(f"{TOP}_")]
+    plan = _plan(board, target, verilog, trellis.options(seeds[0], modules))
     plan.extract(staging)
     routed = trellis.make(plan, staging, target.clock_hz, target.name, say, seeds, jobs)
     remember(board, target, routed)

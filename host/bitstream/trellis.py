@@ -69,10 +69,25 @@ class Routed:
     failed: dict
 
 
-def options(seed):
-    """Return the overrides of Amaranth's platform for this flow."""
+def options(seed, modules):
+    """Return the overrides of Amaranth's platform for this flow.
+
+    Parameters
+    ----------
+    seed : int
+        Start of nextpnr's random numbers.
+    modules : sequence of str
+        What Yosys maps on its own, once for all instances, before it dissolves them: mapped as
+        one piece, the whole machine makes Yosys 0.70 fail in abc9_ops -reintegrate.
+    """
+    names = " ".join(modules)
     return {
         "verbose": True, "emit_src": False,
+        "script_after_read": f"setattr -mod -set keep_hierarchy 1 {names}\n"
+                             f"synth_ecp5 -top {DESIGN} -run begin:check\n"
+                             f"setattr -mod -unset keep_hierarchy {names}\n"
+                             "flatten\nopt_clean",
+        "synth_opts": "-run check:",
         "script_after_synth": f"tee -q -o {_STATISTICS} stat -json -top {DESIGN}",
         # The default router takes hours on this design; timing is judged by `make`.
         "nextpnr_opts": ["--router router2", f"--seed {seed}", f"--report {_REPORT}",

@@ -29,7 +29,7 @@ endmodule
 def project(tmp_path_factory):
     """The project of a small machine with the board's clock and bus."""
     folder = tmp_path_factory.mktemp("ml605") / "project"
-    built = build(get_board("ml605"), MACHINE, folder, 1, lambda *_: None)
+    built = build(get_board("ml605"), MACHINE, folder, (1,), 1, lambda *_: None)
     assert {path.name for path in folder.iterdir()} == {*built.files, "build.json"}
     return folder
 
@@ -126,5 +126,5 @@ def test_page_states_the_cores_settings(project):
 def test_machine_for_another_clock(tmp_path):
     with pytest.raises(BoardError, match="^ml605 gives its machine a clock of 200 MHz and a "
                        "memory bus of 256 bits; tiny is made for 100 MHz and 64 bits$"):
-        build(get_board("ml605"), get_target("tiny"), tmp_path / "out", 1, lambda *_: None)
+        build(get_board("ml605"), get_target("tiny"), tmp_path / "out", (1,), 1, lambda *_: None)
     assert not (tmp_path / "out").exists()
