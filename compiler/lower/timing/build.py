@@ -17,7 +17,7 @@ _LATENCY = {"dma": 2, "weights": 2, "conv": 15, "mapper": 23, "op": 14, "div": 2
 _WORDS = {"dma": 3, "weights": 3, "conv": 16, "mapper": 32, "op": 32, "div": 32}
 _QUEUED = {"dma": 2, "weights": 2, "conv": 15, "mapper": 2, "op": 2, "div": 2}
 
-#: Cycles and words of a buffer: every input has one, and every sink of a router.
+#: Cycles and words of a buffer: every sink of a router has one, and every input but a write's.
 _BUFFER_LATENCY, _BUFFER_WORDS = 1, 2
 
 #: First cycle in which a read or weight channel takes an address.
@@ -282,7 +282,8 @@ class _Builder:
         origin, buffers = self._source(tile, "dma")
         writer = np.zeros((), state.WRITER)
         writer["total"] = self._sent(origin)
-        writer["link"] = self._link(origin, buffers)
+        # The only input without a buffer of its own.
+        writer["link"] = self._link(origin, buffers - 1)
         self.writers.append(writer)
         self.writer_walks.append(self._walk(registers, registers["base"], table, 0))
 

@@ -14,7 +14,7 @@ __all__ = ["Packets", "StepTiming", "time_program"]
 
 #: Cycles from a step's start, in which the model counts, to what control measures: from the
 #: commit on, and until it has seen the end.
-_MEASURED = 4
+_MEASURED = 5
 
 #: Cycles from the end of the loader's last packet, and from the last word of the log, until
 #: control can commit.
