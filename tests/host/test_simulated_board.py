@@ -136,7 +136,7 @@ def test_a_board_ends_cleanly(number):
         with socket.create_connection((board.host, board.port)) as client:
             client.sendall(b"\x7e")
             board.process.send_signal(number)
-            out, errors = board.process.communicate(timeout=30)
+            out, errors = board.process.communicate(timeout=120)
     assert (board.process.returncode, out) == (0, "")
     assert "Traceback" not in errors and "error" not in errors
 
