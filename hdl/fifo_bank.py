@@ -77,9 +77,9 @@ class FifoBank(wiring.Component):
             shape=signed(16), depth=self.block_depth, init=[])
         read, write = samples.read_port(), samples.write_port()
         m.d.comb += write.data.eq(select(owner, [fifo.i.payload for fifo in fifos]))
-        for port, name in ((write, "write"), (read, "read")):
-            steps = [getattr(fifo, name) for fifo in fifos]
-            places = [getattr(fifo, f"{name}_place") for fifo in fifos]
+        for port, steps, places in (
+                (write, [fifo.write for fifo in fifos], [fifo.write_place for fifo in fifos]),
+                (read, [fifo.read for fifo in fifos], [fifo.read_place for fifo in fifos])):
             m.d.comb += [
                 port.en.eq(select(owner, [step & (place[len(port.addr):] == block)
                                           for step, place in zip(steps, places, strict=True)])),

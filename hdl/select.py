@@ -1,8 +1,11 @@
-"""Multiplexers chosen by a number, and comparison, written so that they map to few LUTs."""
+"""Choices among words, and comparison, written so that they map to few LUTs."""
+
+import functools
+import operator
 
 from amaranth.hdl import Cat, Mux, Value
 
-__all__ = ["equal", "select", "select_window"]
+__all__ = ["equal", "or_reduce", "select", "select_window"]
 
 
 def select(index, values):
@@ -64,6 +67,11 @@ def select_window(place, word, width, step):
     ]
     return Cat(forms[bit // step % 4](*inputs)
                for bit, inputs in enumerate(zip(*windows, strict=True)))
+
+
+def or_reduce(words):
+    """Return the one of some words that is not 0: their OR, six of them in a LUT."""
+    return functools.reduce(operator.or_, words)
 
 
 def equal(a, b):

@@ -1,14 +1,11 @@
 """Accumulator banks: two halves each, one accumulating while the other drains."""
 
-import functools
-import operator
-
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..counting import step
-from ..select import select
+from ..select import or_reduce, select
 from .bank_map import first_bank, owner
 from .chain import TailTag
 from .lane_constant import LaneConstant
@@ -146,12 +143,12 @@ class Accumulators(wiring.Component):
 
     def _joined(self, m, words, name):
         """Return the one of some words that is not held at 0; a LUT takes six at a time."""
-        joined = []
+        parts = []
         for at in range(0, len(words), 6):
             word = Signal.like(words[at], name=f"{name}_{at}", reset_less=True)
-            m.d.sync += word.eq(functools.reduce(operator.or_, words[at:at + 6]))
-            joined.append(word)
-        return functools.reduce(operator.or_, joined).as_signed()
+            m.d.sync += word.eq(or_reduce(words[at:at + 6]))
+            parts.append(word)
+        return or_reduce(parts).as_signed()
 
     def _counter(self, m, name, store, last):
         """Return the number of the output whose ``store`` and ``last`` are present."""

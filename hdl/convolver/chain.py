@@ -1,7 +1,5 @@
 """The chain of MACs, cut into lanes."""
 
-import functools
-import operator
 from collections import defaultdict
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
@@ -9,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..registers import tile_units
-from ..select import select
+from ..select import or_reduce, select
 from .bank_map import first_bank, owner
 from .lane_constant import LaneConstant
 from .line_buffer import TAP_WIDTH
@@ -204,8 +202,7 @@ class Chain(wiring.Component):
             for choice in choices:
                 if choice not in totals:
                     totals[choice] = self._total(m, len(totals), macs, *choice)
-            m.d.comb += self.sums[bank].eq(
-                functools.reduce(operator.or_, (totals[choice] for choice in choices)))
+            m.d.comb += self.sums[bank].eq(or_reduce(totals[choice] for choice in choices))
 
         tags = [self.tail]
         for index in range(target.macs - 1):

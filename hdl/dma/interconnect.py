@@ -1,7 +1,6 @@
 """Interconnect: read and write masters on one AXI4 port."""
 
 import operator
-from functools import reduce
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
@@ -9,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from ..axi import AxiSignature, ReadDataLayout, ReadMaster, WriteDataLayout, WriteMaster
+from ..select import or_reduce
 from ..stream import StreamFifo
 from .coalescer import lane_bits
 from .distributor import Distributor
@@ -198,7 +198,7 @@ class Interconnect(wiring.Component):
         m.d.sync += [
             came.eq(turn.any() & room), ends.eq(last),
             arrived.eq(came),
-            word.beat.eq(reduce(operator.or_, (master.w.as_value() for master in self.writers))),
+            word.beat.eq(or_reduce(master.w.as_value() for master in self.writers)),
             word.last.eq(ends),
         ]
         axi = self.m_axi

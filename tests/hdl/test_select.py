@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.select import equal, select
+from hdl.select import equal, or_reduce, select
 from sim.streams import simulate
 
 
@@ -68,3 +68,23 @@ def test_equal_sees_every_bit(width):
 def test_equal_refuses_words_of_different_widths():
     with pytest.raises(ValueError, match="^words must have one width, not 4 and 5 bits$"):
         equal(Signal(4), Signal(5))
+
+
+def test_or_reduce_gives_the_word_that_is_not_zero():
+    words, seed = [Signal(8, name=f"word{index}") for index in range(7)], 5
+    m, out = Module(), Signal(8)
+    m.d.comb += out.eq(or_reduce(words))
+
+    async def bench(ctx):
+        print(f"seed {seed}")
+        rng = Random(seed)
+        for word in words:
+            value = rng.randrange(1, 256)
+            ctx.set(word, value)
+            await ctx.delay(1e-9)
+            assert ctx.get(out) == value
+            ctx.set(word, 0)
+        await ctx.delay(1e-9)
+        assert ctx.get(out) == 0
+
+    simulate(m, bench)
