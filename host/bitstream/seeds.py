@@ -92,9 +92,7 @@ class Attempts:
             if end is not None and seed not in failed:
                 reasons = {str(other): str(why) for other, why in failed.items()}
                 return seed, self._place(seed), end, reasons
-        if all(isinstance(why, ToolchainError) for why in failed.values()):
-            raise next(iter(failed.values()))
-        if len(failed) == 1:
+        if len(failed) == 1 or all(isinstance(why, ToolchainError) for why in failed.values()):
             raise next(iter(failed.values()))
         reasons = "".join(f"\n  seed {seed}: {why}" for seed, why in failed.items())
         raise BoardError(f"none of the seeds {', '.join(map(str, seeds))} leads to a bitstream:"

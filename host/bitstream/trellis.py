@@ -1,5 +1,6 @@
 """From a board to a bitstream by Yosys, nextpnr and ecppack."""
 
+import contextlib
 import json
 import re
 import time
@@ -146,27 +147,27 @@ def make(plan, folder, clock_hz, target, say, seeds, jobs):
     synthesis, place, pack = json.loads(plan.files[f"build_{DESIGN}.json"])["commands"]
     seconds = {}
 
-    def timed(command, what, act):
+    @contextlib.contextmanager
+    def timed(command, what):
         say(what)
         started = time.monotonic()
-        made = act(command, lambda step: step and say(f"{what}: {step}"))
+        yield lambda step: step and say(f"{what}: {step}")
         seconds[command[0]] = time.monotonic() - started
-        return made
 
-    timed(synthesis, "Synthesising", lambda command, tell: run(
-        command, folder, lambda line: tell(_yosys_step(line))))
+    with timed(synthesis, "Synthesising") as tell:
+        run(synthesis, folder, lambda line: tell(_yosys_step(line)))
     _check_device(folder, target)
-    seed, made, (report, fmax, path), failed = timed(
-        place, "Placing and routing", lambda command, tell: Attempts(
-            command, folder, _NETLIST, lambda made: _judge(made, clock_hz), tell).first(
-                seeds, jobs))
+    with timed(place, "Placing and routing") as tell:
+        attempts = Attempts(place, folder, _NETLIST, lambda made: _judge(made, clock_hz), tell)
+        seed, made, (report, fmax, path), failed = attempts.first(seeds, jobs)
     for name in _ROUTED:
         (made / name).replace(folder / name)
     for name in plan.files:
         if name.startswith("build_"):
             script = folder / name
             script.write_text(numbered(script.read_text(), seed))
-    timed(pack, "Packing the bitstream", lambda command, tell: run(command, folder, _ignore))
+    with timed(pack, "Packing the bitstream"):
+        run(pack, folder, _ignore)
     utilisation = {_CAPACITY[name]: (use["used"], use["available"])
                    for name, use in report["utilization"].items() if name in _CAPACITY}
     kept = tuple(f"{DESIGN}.{end}" for end in ("bit", "svf", "rpt", "tim", "report.json"))
