@@ -16,7 +16,7 @@ from tests.compiler.models import model, node, run_onnx
 from tests.compiler.onnx_graphs import onnx_graphs
 
 #: Share of the largest number in a network by which 16 bits may miss one of its outputs.
-WORST = 1 / 32
+WORST = 1 / 64
 
 COMMON = {"deadline": None, "print_blob": True, "derandomize": True, "database": None,
           "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
