@@ -107,6 +107,12 @@ def _gelu_tanh(x):
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+def _power(x, exponent):
+    # Beyond the limit every output saturates; numbers of float64 would overflow.
+    limit = 2.0 ** (1000 / max(exponent, 1))
+    return np.power(np.clip(x, -limit, limit), exponent)
+
+
 def _at_zero(*parameters):
     return (0.0,)
 
@@ -142,8 +148,8 @@ FUNCTIONS = {function.name: function for function in (
     Function("sinh", lambda x: np.sinh(np.clip(x, -700, 700))),
     Function("cosh", lambda x: np.cosh(np.clip(x, -700, 700))),
     Function("asinh", np.arcsinh),
-    Function("power", lambda x, exponent: np.power(x, exponent)),
-    Function("root", lambda x, exponent: np.power(x, exponent), positive=True, zero=True),
+    Function("power", _power),
+    Function("root", _power, positive=True, zero=True),
     Function("count_down", lambda x, last: last - x, whole=True),
     Function("steps", lambda x, scale, low, high: np.clip(np.floor(x * scale + 0.5), low, high),
              whole=True, useful=lambda scale, low, high: (low / scale, high / scale),

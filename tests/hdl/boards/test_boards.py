@@ -16,7 +16,7 @@ PINS = {"ulx3s-85f": ("G2", "M1", "L4"), "ecpix5-85": ("K23", "R26", "R24"),
 
 def plan_of(board):
     platform = board.platform()
-    return platform, platform.prepare(board.top(board, small()), "neuflow_board", **options(1))
+    return platform, platform.prepare(board.top(board, small()), "neuflow_board", **options(1, []))
 
 
 @pytest.mark.parametrize("board", ECP5_BOARDS, ids=lambda board: board.name)
