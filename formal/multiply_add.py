@@ -1,22 +1,27 @@
-"""Proof that multiplier and adder of a MAC are the same as a cell DSP48E1 and as logic.
+"""Proof that multiplier and adder of a MAC are the same as a device's cell and as logic.
 
-The cell is Yosys' own model of it; two copies, one as the chip has it and one as simulators do,
-get the same inputs, and their sums must be equal for ever. Yosys first merges what is the same in
-both: the solver need not multiply.
+The cell is Yosys' own model of a DSP48E1, or this project's of a MULT18X18D, of which Yosys has
+none; two copies, one as the chip has it and one as simulators do, get the same inputs, and their
+sums must be equal for ever. Yosys first merges what is the same in both: the solver need not
+multiply.
 """
 
 from amaranth.asserts import Initial
 from amaranth.hdl import Assert, Assume, Cover, Fragment, Module, Mux
 
 from hdl.convolver.multiply_add import MultiplyAdd
-from hdl.target import XILINX
+from hdl.target import LATTICE, XILINX
+from hdl.verilog import MODELS
 
 from ._sby import Proof, prove
 
-#: Yosys' model of the cell, and what makes the copies' multipliers one.
-_CELLS = ("read_verilog -DYOSYS +/xilinx/cells_sim.v", "hierarchy -top top", "proc", "flatten",
-          "opt -full", "wreduce", "opt -full", "opt_dff", "wreduce", "opt_merge -share_all",
-          "opt -full")
+#: What reads the models of the cells.
+_READ = {XILINX: "read_verilog -DYOSYS +/xilinx/cells_sim.v",
+         LATTICE: f"read_verilog {MODELS[LATTICE].name}"}
+
+#: What makes the copies' multipliers one.
+_MERGED = ("hierarchy -top top", "proc", "flatten", "opt -full", "wreduce", "opt -full", "opt_dff",
+           "wreduce", "opt_merge -share_all", "opt -full")
 
 _WIDTH = 36
 
@@ -24,10 +29,14 @@ _INPUTS = ("enable", "clear", "sample", "weight", "head", "carry", "clear_carry"
 
 
 class Cell(MultiplyAdd):
-    """Itself on a Xilinx device, wherever it is elaborated."""
+    """Itself on a device of ``family``, wherever it is elaborated."""
+
+    def __init__(self, family, width, *, head, linked):
+        super().__init__(width, head=head, linked=linked)
+        self.family = family
 
     def elaborate(self, platform):
-        return Fragment.get(super().elaborate(XILINX), XILINX)
+        return Fragment.get(super().elaborate(self.family), self.family)
 
 
 class UnsignedWeight(MultiplyAdd):
@@ -50,14 +59,16 @@ class Equal(Proof):
 
     Parameters
     ----------
+    family : str
+        Whose cell it is, see ``Target.primitives``.
     logic : MultiplyAdd
     head, linked : bool
         See `MultiplyAdd`.
     """
 
-    def __init__(self, logic, *, head, linked):
+    def __init__(self, family, logic, *, head, linked):
         super().__init__(logic)
-        self.cell = Cell(_WIDTH, head=head, linked=linked)
+        self.cell = Cell(family, _WIDTH, head=head, linked=linked)
 
     def elaborate(self, platform):
         m = self.module()
@@ -81,14 +92,18 @@ def inputs(dut):
 
 def main():
     """Run all proofs; raise ProofError when one goes wrong."""
-    for name, head, linked in (("inside a lane", False, True), ("head of a lane", True, True),
-                               ("first of a column", False, False)):
-        logic = MultiplyAdd(_WIDTH, head=head, linked=linked)
-        prove(f"DSP48E1, {name}: equal to logic", Equal(logic, head=head, linked=linked),
-              inputs(logic), depth=5, script=_CELLS)
-    logic = UnsignedWeight(_WIDTH, head=True)
-    prove("weights without sign: not equal", Equal(logic, head=True, linked=True), inputs(logic),
-          depth=6, script=_CELLS, expect_fail=True)
+    for family, cell in ((XILINX, "DSP48E1"), (LATTICE, "MULT18X18D")):
+        how = {"script": (_READ[family], *_MERGED),
+               "files": [MODELS[family]] if family == LATTICE else []}
+        for name, head, linked in (("inside a lane", False, True), ("head of a lane", True, True),
+                                   ("first of a column", False, False)):
+            logic = MultiplyAdd(_WIDTH, head=head, linked=linked)
+            prove(f"{cell}, {name}: equal to logic",
+                  Equal(family, logic, head=head, linked=linked), inputs(logic), depth=5, **how)
+        logic = UnsignedWeight(_WIDTH, head=True)
+        prove(f"{cell}, weights without sign: not equal",
+              Equal(family, logic, head=True, linked=True), inputs(logic), depth=6,
+              expect_fail=True, **how)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ import json
 import math
 from dataclasses import dataclass
 
-__all__ = ["DESIGN_VERSION", "TARGETS", "XILINX", "Memory", "Target", "get_target"]
+__all__ = ["DESIGN_VERSION", "LATTICE", "TARGETS", "XILINX", "Memory", "Target", "get_target"]
 
 #: Counts changes of behaviour that a program can see; part of every fingerprint.
 DESIGN_VERSION = 7
 
-#: What ``primitives`` of targets for Xilinx devices is; also a platform of Amaranth's.
-XILINX = "xilinx"
+#: What ``primitives`` of targets for these makers' devices is; also a platform of Amaranth's.
+XILINX, LATTICE = "xilinx", "lattice"
 
 #: A configuration packet addresses nodes with one mask word of this many bits.
 MAX_NODES = 32
@@ -95,8 +95,8 @@ class Target:
     table_depth : int
         Base addresses in a DMA read channel's table.
     primitives : str
-        Device family whose cells the chip's Verilog instantiates: "xilinx", or "" for none. They
-        do what the logic in their place does: the fingerprint leaves them out.
+        Device family whose cells the chip's Verilog instantiates: "xilinx", "lattice", or "" for
+        none. They do what the logic in their place does: the fingerprint leaves them out.
     data_width : int
         Bits of the AXI4 data bus.
     clock_hz : int
@@ -178,8 +178,9 @@ class Target:
         _require(self.data_width in (32, 64, 128, 256, 512),
                  f"{where}data_width must be 32, 64, 128, 256 or 512, not {self.data_width}")
         _require(self.clock_hz > 0, f"{where}clock_hz must be positive, not {self.clock_hz}")
-        _require(self.primitives in ("", XILINX),
-                 f"{where}primitives must be {XILINX!r} or empty, not {self.primitives!r}")
+        _require(self.primitives in ("", XILINX, LATTICE),
+                 f"{where}primitives must be {XILINX!r}, {LATTICE!r} or empty, not "
+                 f"{self.primitives!r}")
 
     @property
     def tiles(self):
@@ -306,7 +307,7 @@ _ECP5 = Target(
     name="ecp5-85k", rows=1, columns=2, convolvers=(0,), dma_tiles=(0, 1),
     macs=50, kernel_rows=7, banks=5, bank_depth=1024, line_width=256,
     fifos=2, fifo_blocks=2, fifo_block_depth=1024, table_depth=128,
-    data_width=32, clock_hz=50_000_000,
+    data_width=32, clock_hz=50_000_000, primitives=LATTICE,
     memory=Memory(size=1 << 18, peak=200_000_000, efficiency=1.0, latency=6),
 )
 

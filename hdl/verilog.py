@@ -7,17 +7,17 @@ from amaranth.back import verilog
 
 from .control.cpu import cpu_verilog
 from .hierarchy import Modules
-from .target import XILINX
+from .target import LATTICE, XILINX
 from .top import Top
 
-__all__ = ["TOP", "generate", "models", "modules"]
+__all__ = ["MODELS", "TOP", "generate", "models", "modules"]
 
 #: Name of the top module and, with ``.v``, of its file.
 TOP = "neuflow"
 
-
-#: Models of cells, a file each.
-_MODELS = Path(__file__).with_name("models")
+#: Files with models of the cells, by ``Target.primitives``.
+MODELS = {family: Path(__file__).parent / "models" / f"{cell}.v"
+          for family, cell in ((XILINX, "DSP48E1"), (LATTICE, "MULT18X18D"))}
 
 
 def _convert(component, name, platform):
@@ -87,5 +87,5 @@ def models(target):
 
     For simulators and linters; synthesis tools bring the cells of their devices.
     """
-    paths = sorted(_MODELS.glob("*.v")) if target.primitives == XILINX else []
+    paths = [MODELS[target.primitives]] if target.primitives else []
     return {path.name: path.read_text(encoding="utf-8") for path in paths}

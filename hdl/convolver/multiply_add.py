@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal,
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..target import XILINX
+from ..target import LATTICE, XILINX
 
 __all__ = ["LINK_WIDTH", "MultiplyAdd"]
 
@@ -36,8 +36,9 @@ class MultiplyAdd(wiring.Component):
     """Add sample times weight to the neighbour's sum or, at the head of a lane, to a carry.
 
     All registers advance with ``enable``; one each for sample, weight, carry, product and sum.
-    With `hdl.target.XILINX` as platform it is one cell DSP48E1, elsewhere logic. Both have the
-    same sums, which wrap modulo ``2**width``; of ``link_out`` the logic drives the lowest
+    With `hdl.target.XILINX` as platform it is one cell DSP48E1; with `hdl.target.LATTICE` a cell
+    MULT18X18D has the registers of sample, weight and product; elsewhere it is logic. All have the
+    same sums, which wrap modulo ``2**width``; of ``link_out`` the latter two drive the lowest
     ``width`` bits.
 
     Parameters
@@ -74,7 +75,7 @@ class MultiplyAdd(wiring.Component):
     ValueError
         If a cell is to be head and first of a column.
 
-    Source: Xilinx UG369, "DSP48E1 Slice".
+    Sources: Xilinx UG369, "DSP48E1 Slice"; Lattice FPGA-TN-02205, "ECP5 sysDSP".
     """
 
     def __init__(self, width, *, head, linked=True):
@@ -97,33 +98,56 @@ class MultiplyAdd(wiring.Component):
         })
 
     def elaborate(self, platform):
-        return self._cell() if platform == XILINX else self._logic()
-
-    def _logic(self):
+        if platform == XILINX:
+            return self._cell()
         m = Module()
+        product = self._multiplier(m) if platform == LATTICE else self._product(m)
+        neighbour = self._neighbour(m)
+        total = Signal(signed(self.width), reset_less=True)
+        with m.If(self.enable):
+            m.d.sync += total.eq(neighbour + product)
+        m.d.comb += [self.sum.eq(total), self.link_out.eq(total.as_unsigned())]
+        return m
+
+    def _neighbour(self, m):
+        """Return what is added to the product."""
+        neighbour = self.link_in[:self.width].as_signed()
+        if not self.may_be_head:
+            return neighbour
+        head = Signal(reset_less=True)
+        carry = Signal.like(self.carry, name="carry_register", reset_less=True)
+        m.d.sync += head.eq(self.head)
+        with m.If(self.enable):
+            m.d.sync += carry.eq(self.carry)
+        with m.If(self.clear_carry):
+            m.d.sync += carry.eq(0)
+        return Mux(head, carry, neighbour)
+
+    def _product(self, m):
+        """Return the product in a register, made by logic."""
         sample = Signal(signed(16), reset_less=True)
         weight = Signal(signed(16), reset_less=True)
         product = Signal(signed(32), reset_less=True)
-        total = Signal(signed(self.width), reset_less=True)
-        neighbour = self.link_in[:self.width].as_signed()
-        if self.may_be_head:
-            head = Signal(reset_less=True)
-            carry = Signal.like(self.carry, name="carry_register", reset_less=True)
-            m.d.sync += head.eq(self.head)
-            with m.If(self.enable):
-                m.d.sync += carry.eq(self.carry)
-            with m.If(self.clear_carry):
-                m.d.sync += carry.eq(0)
-            neighbour = Mux(head, carry, neighbour)
         with m.If(self.enable):
             m.d.sync += [
-                sample.eq(self.sample), weight.eq(self.weight),
-                product.eq(sample * weight), total.eq(neighbour + product),
-            ]
+                sample.eq(self.sample), weight.eq(self.weight), product.eq(sample * weight)]
         with m.If(self.clear):
             m.d.sync += product.eq(0)
-        m.d.comb += [self.sum.eq(total), self.link_out.eq(total.as_unsigned())]
-        return m
+        return product
+
+    def _multiplier(self, m):
+        """Return the product in the output register of a cell of Lattice's."""
+        product = Signal(36)
+        sample, weight = Signal(signed(18)), Signal(signed(18))
+        m.d.comb += [sample.eq(self.sample), weight.eq(self.weight)]
+        pins = {**_bits("i_A", sample), **_bits("i_B", weight), **_bits("i_C", Const(0, 18)),
+                **_bits("o_P", product)}
+        m.submodules.multiplier = Instance(
+            "MULT18X18D", i_CLK0=ClockSignal(), i_CE0=self.enable, i_RST0=self.clear, i_RST1=0,
+            i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
+            p_REG_INPUTA_CLK="CLK0", p_REG_INPUTB_CLK="CLK0", p_REG_OUTPUT_CLK="CLK0",
+            p_REG_INPUTA_RST="RST1", p_REG_INPUTB_RST="RST1", p_GSR="DISABLED", **pins)
+        return product[:32].as_signed()
 
     def _cell(self):
         m = Module()
@@ -152,3 +176,8 @@ class MultiplyAdd(wiring.Component):
             **{f"i_{name}": pin for name, pin in pins.items()},
             **{f"o_{name}": signal for name, signal in outputs.items()})
         return m
+
+
+def _bits(bus, value):
+    """Return the pins of a bus whose bits are pins of their own."""
+    return {f"{bus}{index}": value[index] for index in range(len(value))}

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-__all__ = ["DEVICES", "RESOURCES", "arcs", "resources"]
+__all__ = ["DEVICES", "RESOURCES", "arcs", "resources", "timed_as"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,17 @@ _THROUGH = [
     ("SRL16E", r"A\d", "Q", 1),
     ("SRLC32E", "A", "Q", 1),
     ("TRELLIS_DPR16X4", "RAD", "DO", 1),
-    # Not registered by Yosys.
     ("MULT18X18D", r"[AB]\d+", r"P\d+", 2),
 ]
+
+
+def timed_as(kind, parameters):
+    """Return the name by which `arcs` knows a cell with its parameters.
+
+    No signal passes a multiplier that registers its product.
+    """
+    registered = parameters.get("REG_OUTPUT_CLK", "NONE").strip() != "NONE"
+    return f"{kind} with registers" if kind == "MULT18X18D" and registered else kind
 
 
 def arcs(kind, pin_in, pin_out):

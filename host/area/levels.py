@@ -9,7 +9,7 @@ import functools
 import re
 from dataclasses import dataclass, field
 
-from .cells import arcs
+from .cells import arcs, timed_as
 
 __all__ = ["MOST_LEVELS", "Path", "Timing", "levels"]
 
@@ -63,7 +63,7 @@ def _arc(kind, pin_in, pin_out):
 
 
 #: Pins of clocks: no logic runs through them.
-_CLOCKS = {"C", "CLK", "WCLK", "clk"}
+_CLOCKS = {"C", "CLK", "CLK0", "WCLK", "clk"}
 
 
 class _Graph:
@@ -83,14 +83,14 @@ class _Graph:
                     self.inputs[bit] = name, index
                 else:
                     self.outputs[name, index] = bit
-        for kind, _, directions, connections in netlist["cells"]:
+        for kind, parameters, directions, connections in netlist["cells"]:
             pins = {pin: bits for pin, bits in connections.items() if pin not in _CLOCKS}
             ins = {pin: bits for pin, bits in pins.items() if directions[pin] == "input"}
             outs = {pin: bits for pin, bits in pins.items() if directions[pin] == "output"}
             if kind in timings:
                 self._component(timings[kind], ins, outs)
             else:
-                self._cell(kind, ins, outs)
+                self._cell(timed_as(kind, parameters), ins, outs)
 
     def _cell(self, kind, ins, outs):
         for pin_out, bits_out in outs.items():

@@ -170,7 +170,7 @@ def _reduced(module):
         "ports": {name: [port["direction"], port["bits"]]
                   for name, port in module["ports"].items()},
         "cells": [[cell["type"], {key: value for key, value in cell["parameters"].items()
-                                  if key.endswith("REG")},
+                                  if "REG" in key},
                    cell["port_directions"], cell["connections"]]
                   for cell in module["cells"].values()],
         "names": {str(bit): name for bit, name in names.items()},

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hdl.target import XILINX
+from hdl.target import LATTICE, XILINX
 from sim.rtl.design import target_verilog
 
 from .. import render
@@ -21,6 +21,9 @@ __all__ = ["Area", "Component", "component", "measure"]
 #: What each component may take, by target; a count left out is not bounded. ``exceptions`` lists
 #: the paths of more than `MOST_LEVELS`: patterns of the signals at both ends, levels, the reason.
 _BUDGETS = Path(__file__).with_name("budgets.json")
+
+#: Whose cells the Verilog has, by family of device.
+_PRIMITIVES = {"xc6v": XILINX, "ecp5": LATTICE}
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def measure(target, progress=None):
     """
     say = progress or (lambda *_: None)
     family, device = DEVICES.get(target.name, ("xc6v", None))
-    primitives = XILINX if family == "xc6v" else ""
+    primitives = _PRIMITIVES[family]
     found = components(target_verilog(replace(target, primitives=primitives), progress))
     budgets = json.loads(_BUDGETS.read_text()).get(target.name, {})
     netlists, contained = {}, {}

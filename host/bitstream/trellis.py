@@ -35,6 +35,15 @@ _CELLS = {"TRELLIS_COMB": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
           "TRELLIS_FF": {"TRELLIS_FF": 1}, "DP16KD": {"DP16KD": 1}, "MULT18X18D": {"MULT18X18D": 1}}
 _CAPACITY = {"TRELLIS_COMB": "LUT4", "TRELLIS_FF": "DFF", "DP16KD": "EBR", "MULT18X18D": "MULT18"}
 
+#: Yosys' names of the flip-flops and latches that the device has, and their initial values.
+_FLIP_FLOPS = " ".join(f"-cell {cell}" for cell in (
+    "$_DFF_?_ 01", "$_DFF_?P?_ r", "$_SDFF_?P?_ r", "$_DFFE_??_ 01", "$_DFFE_?P??_ r",
+    "$_SDFFE_?P??_ r", "$_DLATCH_?_ x"))
+
+#: Flip-flops of a component that an enable, or a reset, must share to be wired to their pins;
+#: others get it by logic before their inputs.
+_LEAST_ENABLED, _NO_RESETS = 16, 1_000_000
+
 
 @dataclass(frozen=True)
 class Routed:
@@ -81,13 +90,9 @@ def options(seed, modules):
         What Yosys maps on its own, once for all instances, before it dissolves them: mapped as
         one piece, the whole machine makes Yosys 0.70 fail in abc9_ops -reintegrate.
     """
-    names = " ".join(modules)
     return {
         "verbose": True, "emit_src": False,
-        "script_after_read": f"setattr -mod -set keep_hierarchy 1 {names}\n"
-                             f"synth_ecp5 -top {DESIGN} -run begin:check\n"
-                             f"setattr -mod -unset keep_hierarchy {names}\n"
-                             "flatten\nopt_clean",
+        "script_after_read": _mapping(" ".join(modules)),
         "synth_opts": "-run check:",
         "script_after_synth": f"tee -q -o {_STATISTICS} stat -json -top {DESIGN}",
         # The default router takes hours on this design; timing is judged by `make`.
@@ -95,6 +100,26 @@ def options(seed, modules):
                          "--timing-allow-fail"],
         "ecppack_opts": "--compress",
     }
+
+
+def _mapping(modules):
+    """Return Yosys' commands up to the flat netlist of the device's cells.
+
+    The eight flip-flops of a tile of the device share two resets and their enables, and tables
+    that are joined to wider ones must stand together: with all that the design offers of these,
+    nextpnr must move cells so far that it finds no routes.
+    """
+    synth = f"synth_ecp5 -top {DESIGN} -nowidelut"
+    return "\n".join((
+        f"setattr -mod -set keep_hierarchy 1 {modules}",
+        f"{synth} -run begin:map_ffs",
+        "opt_clean",
+        f"dfflegalize {_FLIP_FLOPS} -mince {_LEAST_ENABLED} -minsrst {_NO_RESETS}",
+        f"{synth} -run map_ffs:check",
+        f"setattr -mod -unset keep_hierarchy {modules}",
+        "flatten",
+        "opt_clean",
+    ))
 
 
 def check_memory(target):

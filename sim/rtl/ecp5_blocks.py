@@ -1,13 +1,13 @@
-"""Verilog models of the ECP5 blocks for which Yosys' own models are empty.
+"""A Verilog model of the ECP5's block RAM, for which Yosys' own is empty.
 
-They cover the modes that Yosys' mapping uses: block RAM of widths 1 to 36 without output registers
-and chip selects, and multipliers without registers.
+It covers the modes that Yosys' mapping uses: widths 1 to 36 without output registers and chip
+selects.
 
-Sources: Lattice FPGA-TN-02204 (memory), FPGA-TN-02205 (multipliers); contents are laid out as
-Yosys' mapping does: 2,048 bytes of nine bits, the ninth unused in words of less than nine.
+Source: Lattice FPGA-TN-02204; contents are laid out as Yosys' mapping does: 2,048 bytes of nine
+bits, the ninth unused in words of less than nine.
 """
 
-__all__ = ["block_models"]
+__all__ = ["block_ram_model"]
 
 _LINT = "".join(f"/* verilator lint_off {rule} */\n" for rule in (
     "UNUSEDPARAM", "UNUSEDSIGNAL", "MULTIDRIVEN", "DECLFILENAME"))
@@ -67,26 +67,14 @@ module DP16KD (
 endmodule
 """
 
-_MULTIPLIER = """
-module MULT18X18D (
-  input {inputs}, SIGNEDA, SIGNEDB, SOURCEA, SOURCEB,
-  output {outputs}
-);
-  wire signed [18:0] a = {{SIGNEDA & A17, {a}}};
-  wire signed [18:0] b = {{SIGNEDB & B17, {b}}};
-  wire signed [37:0] product = a * b;
-  assign {{{outputs}}} = product[35:0];
-endmodule
-"""
-
 
 def _pins(name, number):
     """Return the names of a bus' pins, the highest first."""
     return ", ".join(f"{name}{index}" for index in reversed(range(number)))
 
 
-def block_models():
-    """Return the Verilog of the modules ``DP16KD`` and ``MULT18X18D``."""
+def block_ram_model():
+    """Return the Verilog of the module ``DP16KD``."""
     data = {side: _pins(f"DI{side}", 18) for side in "AB"}
     sides = "".join(
         _RAM_SIDE.format(x=side, address=_pins(f"AD{side}", 14), low=low, high=data["B"])
@@ -95,12 +83,8 @@ def block_models():
     inputs = [text for side in "AB" for text in (
         data[side], _pins(f"AD{side}", 14), _pins(f"CS{side}", 3),
         *(f"{pin}{side}" for pin in ("CE", "OCE", "CLK", "WE", "RST")))]
-    ram = _RAM.format(
+    return _LINT + _RAM.format(
         inputs=", ".join(inputs), outputs=", ".join(_pins(f"DO{side}", 18) for side in "AB"),
         parameters="".join(f"  parameter [319:0] {name} = 0;\n" for name in names),
         init=", ".join(reversed(names)), sides=sides,
         doa=_pins("DOA", 18), dob=_pins("DOB", 18))
-    multiplier = _MULTIPLIER.format(
-        inputs=", ".join(_pins(bus, 18) for bus in "ABC"), outputs=_pins("P", 36),
-        a=_pins("A", 18), b=_pins("B", 18))
-    return _LINT + ram + multiplier

@@ -57,7 +57,7 @@ def test_lanes_fill_the_chain(lanes, length, banks):
     ({"fifos": 5}, r"fifos must be in 1\.\.4, not 5$"),
     ({"fifo_blocks": 1}, r"fifo_blocks must be in 2\.\.8, not 1$"),
     ({"data_width": 48}, r"data_width must be 32, 64, .* not 48$"),
-    ({"primitives": "lattice"}, r"primitives must be 'xilinx' or empty, not 'lattice'$"),
+    ({"primitives": "actel"}, r"primitives must be 'xilinx', 'lattice' or empty, not 'actel'$"),
     ({"clock_hz": 0}, r"clock_hz must be positive, not 0$"),
 ])
 def test_rejects(changes, message):

@@ -90,6 +90,24 @@ endmodule"""
     assert [cell[0] for cell in mapped["cells"]] == ["LUT6"]
 
 
+@pytest.mark.parametrize("registered", [False, True])
+def test_no_path_leads_through_a_multiplier_with_registers(registered, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUFLOW_CACHE", str(tmp_path))
+    clock = ', .REG_OUTPUT_CLK("CLK0")' if registered else ""
+    text = f"""module product(input clk, input [1:0] a, output reg q);
+  reg [1:0] held;
+  wire p;
+  MULT18X18D #(.GSR("DISABLED"){clock}) cell_(
+    .CLK0(clk), .CE0(1'b1), .RST0(1'b0), .A0(held[0]), .B0(held[1]), .P0(p));
+  always @(posedge clk) begin
+    held <= a;
+    q <= p;
+  end
+endmodule"""
+    timing = levels.levels(netlist.synthesise("product", {"product": text}, "ecp5"), {})
+    assert timing.inside.levels == (0 if registered else 2)
+
+
 def test_a_loop_of_logic_is_refused():
     loop = {"ports": {}, "names": {}, "cells": [
         ["LUT1", {}, {"I0": "input", "O": "output"}, {"I0": [2], "O": [3]}],

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from hdl.hierarchy import Modules
-from hdl.target import TARGETS
+from hdl.target import LATTICE, TARGETS
 from hdl.tile import Tile, tile_kind
-from hdl.verilog import modules
+from hdl.verilog import models, modules
 from host.area import yosys
 from sim.rtl.cocotb_runner import run_cocotb
-from sim.rtl.ecp5_blocks import block_models
+from sim.rtl.ecp5_blocks import block_ram_model
 
 #: What maps a design to the cells of a family, or to gates that Verilog has operators for.
 FLOWS = {"ecp5": "synth_ecp5 -noflatten -top {top}",
@@ -18,7 +18,7 @@ FLOWS = {"ecp5": "synth_ecp5 -noflatten -top {top}",
 
 #: Netlists and models of cells are not written for a linter.
 LINT = "".join(f"/* verilator lint_off {rule} */\n"
-               for rule in ("WIDTH", "UNOPTFLAT", "SPECIFYIGN", "DECLFILENAME"))
+               for rule in ("WIDTH", "UNOPTFLAT", "SPECIFYIGN", "DECLFILENAME", "PINMISSING"))
 
 #: Adds products to a sum in a memory, at random places: a block RAM, a multiplier, a carry chain.
 BLOCKS = """
@@ -43,7 +43,8 @@ def netlist(top, design, flow):
     made = yosys.cached(name, lambda: yosys.run(top, design, script, ["netlist.v"]))
     files = {"netlist.v": made["netlist.v"]}
     if flow == "ecp5":
-        files |= {"cells.v": cells("ecp5"), "blocks.v": block_models()}
+        files |= {"cells.v": cells("ecp5"), "ram.v": block_ram_model()}
+        files |= models(TARGETS["ecp5-85k"])
     return {name: LINT + text for name, text in files.items()}
 
 
@@ -70,7 +71,8 @@ def test_blocks_work_as_their_models(tmp_path, flow):
 def test_a_synthesised_tile_runs_two_steps(tmp_path, flow):
     library, top = Modules(), tile_kind(convolver=True, dma=True)
     tile = Tile(TARGETS["tiny"], convolver=True, dma=True, library=library)
-    files = netlist(top, modules(top, tile, library), flow)
+    platform = LATTICE if flow == "ecp5" else None
+    files = netlist(top, modules(top, tile, library, platform=platform), flow)
     for seed, stall in ((1, 0), (2, 0.3)):
         run_cocotb(files, top, "tests.rtl.tile_bench", tmp_path, inside=False,
                    environment={"TILE_SEED": str(seed), "TILE_STALL": str(stall)})

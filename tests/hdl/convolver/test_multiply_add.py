@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hdl.convolver.multiply_add import MultiplyAdd
-from hdl.target import XILINX, get_target
+from hdl.target import LATTICE, XILINX, get_target
 
 from .golden import random_step
 from .harness import Bench
@@ -18,10 +18,12 @@ def test_the_head_of_a_lane_cannot_be_the_first_of_a_column():
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize(("name", "seeds"), [
-    ("tiny", 20), pytest.param("virtex6-lx240t", 20, marks=pytest.mark.slow)])
-def test_a_convolver_of_cells_convolves(name, seeds):
-    target = replace(get_target(name), primitives=XILINX)
+@pytest.mark.parametrize(("name", "primitives", "seeds"), [
+    ("tiny", XILINX, 20), ("tiny", LATTICE, 20),
+    pytest.param("virtex6-lx240t", XILINX, 20, marks=pytest.mark.slow),
+    pytest.param("ecp5-85k", LATTICE, 20, marks=pytest.mark.slow)])
+def test_a_convolver_of_cells_convolves(name, primitives, seeds):
+    target = replace(get_target(name), primitives=primitives)
     with Bench(target) as bench:
         for seed in range(seeds):
             print("seed", seed)
