@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # More arguments for pytest, as in: make test PYTEST_ARGS="-k mapper".
 PYTEST_ARGS ?=
+# Board of `make bitstream`, see docs/bitstreams.md.
+BOARD ?= ulx3s-85f
 # Parallel test processes.
 JOBS ?= 2
 
@@ -13,7 +15,7 @@ PEERS := .venv-peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all formal bench bench-peers lint firmware coverage clean
+.PHONY: help setup demo bitstream test test-all formal bench bench-peers lint firmware coverage clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -33,6 +35,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: setup ## Compile LeNet-5, classify digits on the simulated hardware, compare every bit
 	@$(BIN)/neuflow demo
+
+bitstream: setup ## Build the bitstream of BOARD (ulx3s-85f unless told) in build/
+	@$(BIN)/neuflow build --board $(BOARD) -o build/$(BOARD)
 
 test: setup ## Run the tests, but not those that take minutes each
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(PYTEST_ARGS)
