@@ -132,7 +132,7 @@ class Attempts:
             return
         with self._lock:
             self._steps[seed] = step
-            self.say("; ".join(f"seed {seed} {step}" for seed, step in self._steps.items()))
+            self.say("; ".join(f"seed {seed} {step}" for seed, step in sorted(self._steps.items())))
 
 
 class _Router:
