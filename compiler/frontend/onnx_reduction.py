@@ -30,8 +30,8 @@ def _reduction(compute):
         steps = Steps(layer)
 
         def reduce(name, kind="sum", keep=keep):
-            if kind == "mean":
-                return steps.mean(name, axes, keep=keep)
+            if kind in ("mean", "norm"):
+                return getattr(steps, kind)(name, axes, keep=keep)
             return steps.reduce(name, kind, axes, keep=keep)
         name = compute(steps, layer.inputs[0], reduce)
         layer.result(name, steps.shape(name))
@@ -108,8 +108,7 @@ REDUCTION = {
     "ArgMin": _arg(-1),
     "LogSoftmax": _softmax(logarithm=True),
     "ReduceL1": _reduction(lambda steps, x, reduce: reduce(steps.function(x, "abs"))),
-    "ReduceL2": _reduction(
-        lambda steps, x, reduce: steps.function(reduce(steps.square(x)), "sqrt")),
+    "ReduceL2": _reduction(lambda steps, x, reduce: reduce(x, "norm")),
     "ReduceLogSum": _reduction(lambda steps, x, reduce: steps.function(reduce(x), "log")),
     "ReduceLogSumExp": _reduction(_log_sum_exp),
     "ReduceMax": _reduction(lambda steps, x, reduce: reduce(x, "max")),

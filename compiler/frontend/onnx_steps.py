@@ -152,6 +152,16 @@ class Steps:
         count = math.prod(shape[axis] for axis in axes)
         return self.reduce(name, "sum", axes, keep=keep, scale=1 / count)
 
+    def norm(self, name, axes, *, keep=True):
+        """Return the root of the sum of squares over axes.
+
+        That of one sample is its size, which needs no rounding of a square and a root.
+        """
+        shape = self.shape(name)
+        if math.prod(shape[axis] for axis in axes) == 1:
+            return self.reduce(self.function(name, "abs"), "sum", axes, keep=keep)
+        return self.function(self.reduce(self.square(name), "sum", axes, keep=keep), "sqrt")
+
     def reshape(self, name, shape):
         """Return the same samples in the same order under another ONNX shape."""
         shape, maps = tuple(shape), maps_shape(shape)

@@ -210,6 +210,7 @@ def reductions():
     yield _one("ReduceSum of nothing", "ReduceSum", x, {"a": np.zeros(0, np.int64)},
                noop_with_empty_axes=1)
     yield _one("ReduceMean old", "ReduceMean", x, opset=13, axes=[1, 3])
+    yield _one("ReduceL2 of single samples", "ReduceL2", (2, 1, 3), {"a": np.array([1])})
     yield _one("ReduceLogSum", "ReduceLogSum", x, {"a": np.array([1])}, positive=True)
     for op in ("Softmax", "LogSoftmax"):
         for axis in (0, 1, -1):
