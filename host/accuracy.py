@@ -16,7 +16,7 @@ from sim import reference
 
 from . import files, render
 from . import samples as formats
-from .commands import Result, UsageError, named_target
+from .outcome import Result, UsageError, named_target
 
 __all__ = ["FloatNetwork", "LayerAccuracy", "compare_file", "compare_layers"]
 
@@ -184,12 +184,12 @@ def compare_file(model, data, *, target="tiny", calibration=None, method="range"
 
     Returns
     -------
-    host.commands.Result
+    host.outcome.Result
 
     Raises
     ------
     Exception
-        One of `host.commands.user_errors`.
+        One of `host.outcome.user_errors`.
     """
     if not math.isfinite(threshold):
         raise UsageError(f"--snr must be a number of dB, not {threshold}")

@@ -8,10 +8,10 @@ from compiler.lower.predict import STEP_GAP
 
 from . import render
 from .bench import Use, step_uses, total
-from .commands import UsageError, named_target
 from .compare import first_difference
 from .conv_layers import NETWORKS, ConvLayer
 from .device import open_device
+from .outcome import UsageError, named_target
 
 __all__ = ["LayersBench", "LayersResult", "Measured"]
 
@@ -204,7 +204,7 @@ class LayersBench:
         Raises
         ------
         Exception
-            One of `host.commands.user_errors`.
+            One of `host.outcome.user_errors`.
         """
         networks, seconds = {}, 0.0
         for name in self.names:

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 from . import files, render
 from .bench import step_uses, total, use_table
-from .commands import UsageError, named_target
 from .compare import first_difference
 from .device import open_device
+from .outcome import UsageError, named_target
 
 __all__ = ["GROUPS", "SceneBench", "SceneResult", "group_of"]
 
@@ -163,7 +163,7 @@ class SceneBench:
         Raises
         ------
         Exception
-            One of `host.commands.user_errors`.
+            One of `host.outcome.user_errors`.
         """
         from compiler.compile import compile_model
 

@@ -5,8 +5,8 @@ from hdl.control.host_registers import ERROR_TEXTS, HOST_REGISTER, ErrorCode, co
 from hdl.target import get_target
 
 from . import render
-from .commands import Result
 from .driver import Driver, known_target
+from .outcome import Result
 from .transports.connect import connect
 
 __all__ = ["describe_board"]

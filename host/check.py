@@ -15,8 +15,8 @@ from sim import reference
 
 from . import files, render, samples
 from .accuracy import FloatNetwork
-from .commands import TRACE_SUFFIXES, UsageError, named_target
 from .image_check import ImageCheck, Parting
+from .outcome import UsageError, named_target
 
 __all__ = ["VIEWS", "Check", "check_file", "float_parting", "layer_range"]
 
@@ -145,12 +145,12 @@ def check_file(model, data, *, target="tiny", layers=None, calibration=None, met
     Raises
     ------
     Exception
-        One of `host.commands.user_errors`.
+        One of `host.outcome.user_errors`.
     """
     if up_to not in VIEWS[1:]:
         raise UsageError(f"--up-to {up_to}: it must be one of {', '.join(VIEWS[1:])}")
     trace = Path(trace or Path(model).with_suffix(".check.fst").name)
-    files.check_output(trace, TRACE_SUFFIXES)
+    files.check_output(trace, files.TRACE_SUFFIXES)
     target, chosen = named_target(target), layer_range(layers) if layers else None
     say = progress or (lambda text, *amounts, **named: None)
     say("Reading the model")

@@ -20,6 +20,7 @@ from .check import check_file
 from .console import ProgressDisplay
 from .demo import Demo
 from .estimate import estimate_file
+from .outcome import describe, user_errors
 from .profile import profile_file
 from .simulated_board import simulate_board
 from .verify import verify_file
@@ -37,8 +38,8 @@ class _Group(TyperGroup):
         except BrokenPipeError:
             # Whoever read our output has seen enough: not an error of the command.
             raise
-        except commands.user_errors() as error:
-            typer.echo(f"neuflow: error: {commands.describe(error)}", err=True)
+        except user_errors() as error:
+            typer.echo(f"neuflow: error: {describe(error)}", err=True)
             raise typer.Exit(2) from None
 
 

@@ -1,76 +1,20 @@
-"""What each command does, from paths and options to a result that shows itself."""
+"""What the commands that take a program or a target do, from paths and options to a result."""
 
 import contextlib
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 
 from hdl.target import TARGETS, get_target
 
 from . import files, render
-from .batch import BatchError, run_batch
+from .batch import run_batch
 from .device import BACKENDS, open_device
+from .outcome import Result, UsageError, named_target
 
-__all__ = ["BACKENDS", "TRACE_SUFFIXES", "Result", "UsageError", "compile_file", "describe",
-           "list_targets", "measure_area", "named_target", "run_file", "user_errors"]
-
-#: Kinds of wave file, by the end of their name.
-TRACE_SUFFIXES = (".fst", ".vcd")
+__all__ = ["BACKENDS", "compile_file", "list_targets", "measure_area", "run_file"]
 
 #: Most values of an output that are printed for people.
 _SHOWN = 16
-
-
-class UsageError(Exception):
-    """An option that cannot be; the message says which ones can."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command has to say: `data` for programs, `parts` (texts, tables) for people."""
-
-    data: object
-    parts: tuple
-
-    def show(self):
-        """Print the parts on stdout."""
-        render.show(*self.parts)
-
-
-def user_errors():
-    """Return the exceptions that are the user's to mend: bad input, or a run that failed."""
-    from compiler.errors import CompileError, ProgramError
-    from hdl.boards import BoardError
-    from sim.rtl.machine import MachineError
-    from sim.rtl.toolchain import ToolchainError
-
-    from .driver import DeviceError
-    from .samples import InputError
-    from .verify import ProofError
-
-    return (BatchError, BoardError, CompileError, ProgramError, InputError, DeviceError,
-            MachineError, ProofError, ToolchainError, files.FileError, UsageError, OSError)
-
-
-def describe(error):
-    """Return what to tell the user about one of `user_errors`."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
-
-
-def named_target(name):
-    """Return the target called `name`.
-
-    Raises
-    ------
-    UsageError
-        If there is none; the message lists those that exist.
-    """
-    try:
-        return get_target(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def compile_file(model, *, target="tiny", calibration=None, output=None, method="range",
@@ -235,7 +179,7 @@ def _check_backend(backend, trace, jobs, dask, transport, timeout):
         if together:
             raise UsageError(f"--trace {trace}: a wave file shows one simulation; leave out "
                              f"{together}")
-        files.check_output(trace, TRACE_SUFFIXES)
+        files.check_output(trace, files.TRACE_SUFFIXES)
     if backend != "board":
         for option, value in (("--transport", transport), ("--timeout", timeout)):
             if value is not None:

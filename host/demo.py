@@ -9,9 +9,9 @@ import numpy as np
 from rich.console import Console
 
 from . import files, render
-from .commands import TRACE_SUFFIXES, UsageError, named_target
 from .compare import first_difference
 from .device import open_device
+from .outcome import UsageError, named_target
 from .utilisation import layer_use, total_use, use_table
 
 __all__ = ["Demo", "DemoResult", "Digit"]
@@ -93,7 +93,7 @@ class Demo:
             trace = WAVES
         self.trace = trace and Path(trace)
         if self.trace:
-            files.check_output(self.trace, TRACE_SUFFIXES, make_folder=True)
+            files.check_output(self.trace, files.TRACE_SUFFIXES, make_folder=True)
         self.count, self.progress, self.quiet = digits, progress, quiet
         self.done = 0
 
@@ -108,7 +108,7 @@ class Demo:
         Raises
         ------
         Exception
-            One of `host.commands.user_errors`.
+            One of `host.outcome.user_errors`.
         """
         started = time.monotonic()
         program = self._compile()

@@ -14,7 +14,7 @@ from sim.functional.demand import Demand, step_demands
 from sim.functional.machine import channels_reach
 
 from . import files, render
-from .commands import Result, named_target
+from .outcome import Result, named_target
 
 __all__ = ["Estimate", "LayerEstimate", "bound_of", "estimate_file", "estimate_graph",
            "estimate_program"]
@@ -226,7 +226,7 @@ def estimate_graph(graph, target, calibration=None, progress=None):
 
 
 def estimate_file(model, *, target="tiny", calibration=None, progress=None):
-    """Estimate a model file; what is wrong with it is one of `host.commands.user_errors`.
+    """Estimate a model file; what is wrong with it is one of `host.outcome.user_errors`.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def estimate_file(model, *, target="tiny", calibration=None, progress=None):
 
     Returns
     -------
-    host.commands.Result
+    host.outcome.Result
     """
     target = named_target(target)
     arrays = files.read_arrays(calibration) if calibration else None

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["FileError", "check_output", "read_arrays", "replacing", "write_arrays", "write_json",
-           "write_texts"]
+__all__ = ["TRACE_SUFFIXES", "FileError", "check_output", "read_arrays", "replacing",
+           "write_arrays", "write_json", "write_texts"]
 
 #: How a .npy file and a zip archive, which a .npz file is, begin.
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
+
+#: Kinds of wave file, by the end of their name.
+TRACE_SUFFIXES = (".fst", ".vcd")
 
 
 class FileError(Exception):

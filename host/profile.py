@@ -13,9 +13,9 @@ from sim.functional.demand import step_demands
 
 from . import files, render
 from .bench import step_uses, total
-from .commands import Result, UsageError
 from .device import open_device
 from .estimate import bound_of, estimate_program
+from .outcome import Result, UsageError
 from .trace_events import predicted_events, run_events
 
 __all__ = ["Profile", "StepProfile", "UnitUse", "bound_by", "layer_totals", "profile_file",
@@ -246,13 +246,13 @@ def profile_file(program, inputs, *, backend="rtl", trace_events=None, progress=
 
     Returns
     -------
-    host.commands.Result
+    host.outcome.Result
         Cycles by layer, step, tile and port.
 
     Raises
     ------
     Exception
-        One of `host.commands.user_errors`; then no file was made or changed.
+        One of `host.outcome.user_errors`; then no file was made or changed.
     """
     from compiler.program import Program
 

@@ -11,7 +11,7 @@ from hdl.control.host_registers import HOST_REGISTER, Status
 from hdl.link.parameters import LEAST_DIVISOR, Link
 
 from . import files
-from .commands import TRACE_SUFFIXES, UsageError, named_target
+from .outcome import UsageError, named_target
 
 __all__ = ["LINK", "SimulatedBoard", "simulate_board"]
 
@@ -191,13 +191,13 @@ def simulate_board(target, listen, *, trace=None, as_json=False, progress=None):
     UsageError
         If it cannot listen there, or there is no such machine.
     Exception
-        Another one of `host.commands.user_errors`.
+        Another one of `host.outcome.user_errors`.
     """
     from sim.rtl.machine import Machine
 
     made = named_target(target)
     if trace is not None:
-        files.check_output(trace, TRACE_SUFFIXES)
+        files.check_output(trace, files.TRACE_SUFFIXES)
     with contextlib.ExitStack() as stack:
         # Bound before the build, which takes a while; open to clients after it.
         listener = stack.enter_context(_bound(listen))

@@ -5,7 +5,7 @@ from pathlib import Path
 from hdl.link.parameters import Link
 
 from . import files
-from .commands import UsageError, named_target
+from .outcome import UsageError, named_target
 
 __all__ = ["write_verilog"]
 

@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from examples.scene_labelling import chip, data, evaluate, scenes
 from host import files
-from host.commands import describe, user_errors
 from host.console import ProgressDisplay
+from host.outcome import describe, user_errors
 
 COLOURS = np.array([(135, 190, 235), (30, 110, 45), (125, 125, 130), (150, 205, 85), (40, 80, 180),
                     (205, 145, 90), (140, 105, 135), (220, 45, 60)], np.uint8)

@@ -15,7 +15,7 @@ from hdl.verilog import TOP
 from sim.rtl.design import target_verilog
 
 from .. import render
-from ..commands import UsageError
+from ..outcome import UsageError
 from . import trellis
 from .ise import project_files
 from .routed import remember

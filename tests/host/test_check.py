@@ -12,8 +12,8 @@ from compiler.extract import extract_layers
 from compiler.fixed import Convolution
 from host import cli, samples
 from host.check import layer_range
-from host.commands import UsageError
 from host.image_check import ImageCheck
+from host.outcome import UsageError
 from sim import reference
 from tests.host import models
 
