@@ -124,9 +124,8 @@ def _lp_norm(layer):
     order, axis = layer.attribute("p", 2), layer.axis(shape, -1)
     if order not in (1, 2):
         raise layer.malformed(f"attribute p is {order}; it must be 1 or 2")
-    size = steps.function(name, "abs") if order == 1 else steps.square(name)
-    norm = steps.reduce(size, "sum", [axis])
-    norm = norm if order == 1 else steps.function(norm, "sqrt")
+    norm = (steps.norm(name, [axis]) if order == 2 else
+            steps.reduce(steps.function(name, "abs"), "sum", [axis]))
     # Zeros stay zeros: the machine has 0 / 0 = 0.
     norm = steps.limit(norm, "max", _LEAST_NORM)
     layer.result(steps.join("div", name, norm), shape)
@@ -141,12 +140,14 @@ def _lrn(layer):
     if len(shape) < 2 or size < 1 or bias <= 0:
         raise layer.malformed(f"size {size} and bias {bias:g} over shape {list(shape)}")
     samples, channels, inner = shape[0], shape[1], math.prod(shape[2:])
-    before = (size - 1) // 2
+    # No window need reach further than from the first channel to the last one.
+    before = min((size - 1) // 2, channels - 1)
+    after = min(size // 2, channels - 1)
+    window = before + 1 + after
     square = steps.pool(steps.square(name), (samples, channels, inner), shape,
-                        (samples, channels, inner), kind="average", window=(size, 1),
-                        stride=(1, 1), padding=(before, 0, size - 1 - before, 0),
-                        count_include_pad=True)
-    divisor = power(steps, steps.line(square, alpha, bias), beta)
+                        (samples, channels, inner), kind="average", window=(window, 1),
+                        stride=(1, 1), padding=(before, 0, after, 0), count_include_pad=True)
+    divisor = power(steps, steps.line(square, alpha * window / size, bias), beta)
     layer.result(steps.join("div", name, divisor), shape)
 
 

@@ -245,7 +245,9 @@ def normalisations():
     yield _one("mean variance norm", "MeanVarianceNormalization", x)
     for order in (1, 2):
         yield _one(f"norm of order {order}", "LpNormalization", x, p=order, axis=1)
-    yield _one("local response norm", "LRN", (1, 6, 3, 3), size=3, alpha=0.5, beta=0.6, bias=1.5)
+    for size in (3, 5, 21):
+        yield _one(f"local response norm of {size}", "LRN", (1, 6, 3, 3), size=size, alpha=0.5,
+                   beta=0.6, bias=1.5)
 
 
 def resizes():
