@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from hdl.boards.system import System
 from hdl.link.parameters import Link
 from hdl.top import top_members
+from hdl.verilog import models
 from host.transports.link import LinkTransport
 from sim.rtl.design import target_verilog
 from sim.rtl.machine import Machine
@@ -55,7 +56,7 @@ class Line:
 
 def board_transport(target):
     """Return a transport to a simulated board; time passes in it only while answers are awaited."""
-    files = target_verilog(target, link=Link(_DIVISOR, bus=False))
+    files = target_verilog(target, link=Link(_DIVISOR, bus=False)) | models(target)
     files[f"{_TOP}.v"] = verilog.convert(_Board(target), name=_TOP, emit_src=False,
                                          strip_internal_attrs=True)
     machine = Machine(files, memory=target.memory, clock_hz=target.clock_hz, top=_TOP,
