@@ -12,9 +12,11 @@ from host.area import yosys
 from sim.rtl.cocotb_runner import run_cocotb
 from sim.rtl.ecp5_blocks import block_ram_model
 
-#: What maps a design to the cells of a family, or to gates that Verilog has operators for.
+#: What maps a design to the cells of a family, or to gates that Verilog has operators for; memories
+#: stay arrays, whose flip-flops would be most of the design.
 FLOWS = {"ecp5": "synth_ecp5 -noflatten -top {top}",
-         "gates": "synth -flatten -top {top}; abc -g gates; clean"}
+         "gates": "synth -flatten -top {top} -run begin:fine; opt -fast -full; techmap; opt -fast; "
+                  "abc -g gates; opt -fast; clean"}
 
 #: Netlists and models of cells are not written for a linter.
 LINT = "".join(f"/* verilator lint_off {rule} */\n"
