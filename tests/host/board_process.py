@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,9 @@ def simulated_board(target, *options):
     """Start a simulated board; kill it at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from host.cli import main; main()", "simulate", "--target", target,
-         "--json", *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+         "--json", *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Tests that run in the background of a shell have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         yield BoardProcess(process)
     finally:
