@@ -203,3 +203,13 @@ def test_steps_round_to_whole_numbers(scale):
 def test_counting_down_is_exact():
     table = make_table(get_function("count_down", (999.0,)), 0, 0)
     assert evaluate(table, np.arange(1000)).tolist() == list(range(999, -1, -1))
+
+
+@pytest.mark.parametrize("exponent", [40, 1025, 1 << 20])
+def test_large_powers_saturate(exponent):
+    function = get_function("power", (exponent,))
+    lowest, below = (32767, 1 << 14) if exponent % 2 == 0 else (-32768, -(1 << 14))
+    # -4, -1, 0, 1 and almost 4 from 13 to 14 bits behind the point.
+    with np.errstate(over="raise"):
+        found = ideal(function, 13, 14, [-32768, -(1 << 13), 0, 1 << 13, 32767])
+    assert found.tolist() == [lowest, below, 0, 1 << 14, 32767]
