@@ -15,9 +15,9 @@ from hdl.verilog import MODELS
 
 from ._sby import Proof, prove
 
-#: What reads the models of the cells.
-_READ = {XILINX: "read_verilog -DYOSYS +/xilinx/cells_sim.v",
-         LATTICE: f"read_verilog {MODELS[LATTICE].name}"}
+#: What reads the models of the cells, and the files that it takes.
+_READ = {XILINX: ("read_verilog -DYOSYS +/xilinx/cells_sim.v", ()),
+         LATTICE: (f"read_verilog {MODELS[LATTICE].name}", (MODELS[LATTICE],))}
 
 #: What makes the copies' multipliers one.
 _MERGED = ("hierarchy -top top", "proc", "flatten", "opt -full", "wreduce", "opt -full", "opt_dff",
@@ -92,9 +92,8 @@ def inputs(dut):
 
 def main():
     """Run all proofs; raise ProofError when one goes wrong."""
-    for family, cell in ((XILINX, "DSP48E1"), (LATTICE, "MULT18X18D")):
-        how = {"script": (_READ[family], *_MERGED),
-               "files": [MODELS[family]] if family == LATTICE else []}
+    for family, (read, files) in _READ.items():
+        cell, how = MODELS[family].stem, {"script": (read, *_MERGED), "files": files}
         for name, head, linked in (("inside a lane", False, True), ("head of a lane", True, True),
                                    ("first of a column", False, False)):
             logic = MultiplyAdd(_WIDTH, head=head, linked=linked)

@@ -23,7 +23,12 @@ module MULT18X18D #(
   output P17, P16, P15, P14, P13, P12, P11, P10, P9, P8, P7, P6, P5, P4, P3, P2, P1, P0
 );
   initial
-    if (REG_INPUTA_CE != "CE0" || REG_INPUTB_CE != "CE0" || REG_OUTPUT_CE != "CE0"
+    if ((REG_INPUTA_CLK != "NONE" && REG_INPUTA_CLK != "CLK0")
+        || (REG_INPUTB_CLK != "NONE" && REG_INPUTB_CLK != "CLK0")
+        || (REG_OUTPUT_CLK != "NONE" && REG_OUTPUT_CLK != "CLK0")
+        || (REG_INPUTA_RST != "RST0" && REG_INPUTA_RST != "RST1")
+        || (REG_INPUTB_RST != "RST0" && REG_INPUTB_RST != "RST1")
+        || REG_INPUTA_CE != "CE0" || REG_INPUTB_CE != "CE0" || REG_OUTPUT_CE != "CE0"
         || REG_OUTPUT_RST != "RST0" || REG_PIPELINE_CLK != "NONE" || RESETMODE != "SYNC"
         || (GSR != "DISABLED" && REG_OUTPUT_CLK != "NONE")) begin
       $display("%m: this setting of MULT18X18D is not modelled");

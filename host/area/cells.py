@@ -91,7 +91,7 @@ def timed_as(kind, parameters):
 
     No signal passes a multiplier that registers its product.
     """
-    registered = parameters.get("REG_OUTPUT_CLK", "NONE").strip() != "NONE"
+    registered = parameters.get("REG_OUTPUT_CLK", "NONE") != "NONE"
     return f"{kind} with registers" if kind == "MULT18X18D" and registered else kind
 
 

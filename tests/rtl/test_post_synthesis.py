@@ -10,7 +10,7 @@ from hdl.tile import Tile, tile_kind
 from hdl.verilog import models, modules
 from host.area import yosys
 from sim.rtl.cocotb_runner import run_cocotb
-from sim.rtl.ecp5_blocks import block_ram_model
+from sim.rtl.ecp5_block_ram import block_ram_model
 
 #: What maps a design to the cells of a family, or to gates that Verilog has operators for; memories
 #: stay arrays, whose flip-flops would be most of the design.
